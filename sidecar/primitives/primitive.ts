@@ -1,0 +1,94 @@
+import type { Builder } from "../graph/builder";
+import type { Graph, Value } from "../graph/graph";
+import type { ValueType } from "../graph/types";
+
+/** Where the examples of a batch are in a value: element (o * batch + b) * inner + i of `axis` belongs to example b. */
+export interface ExampleAxis {
+  readonly axis: number;
+  readonly inner: number;
+}
+
+/**
+ * Where examples are after an operation: on an axis; nowhere, the value is the same for any batch (`null`); in a place
+ * that cannot be followed ("lost"); or mixed with one another ("coupled").
+ */
+export type Examples = ExampleAxis | null | "lost" | "coupled";
+
+export interface Batched {
+  readonly outputs: readonly Value[];
+  /** The axis along which each output is batched. */
+  readonly axes: readonly number[];
+}
+
+/** What a rule of a primitive that holds a graph needs to know of transforms, which stand above primitives. */
+export interface GraphTransforms {
+  /**
+   * A graph of (inputs, tangents of the inputs that vary) -> (tangents of the outputs that vary), with which ones do.
+   */
+  tangents(graph: Graph, varies: readonly boolean[]): { graph: Graph; varies: boolean[] };
+  /**
+   * For a graph that is linear in some inputs: a graph of (the other inputs, cotangents of the outputs that have one) ->
+   * cotangents of the linear inputs.
+   */
+  transpose(graph: Graph, linear: readonly boolean[], present: readonly boolean[]): Graph;
+  /** The graph over inputs that are batched along the given axes (or not, `null`); every output is batched along its first. */
+  vmap(graph: Graph, axes: readonly (number | null)[], size: number): Graph;
+  flops(graph: Graph): number;
+}
+
+/** All that is known of one primitive, but for how an engine runs it. */
+export interface Primitive<A> {
+  /** Types of the outputs; throws an Error that says what does not fit. */
+  shape(inputs: readonly Value[], attributes: A): ValueType[];
+
+  /**
+   * Tangents of the outputs. `null` is a tangent that is zero. Left out where no output has a derivative.
+   * The equation itself has been emitted already; `outputs` are its values.
+   */
+  jvp?(
+    builder: Builder,
+    primals: readonly Value[],
+    tangents: readonly (Value | null)[],
+    outputs: readonly Value[],
+    attributes: A,
+    transforms: GraphTransforms,
+  ): (Value | null)[];
+
+  /**
+   * Cotangents of the inputs in which the operation is linear, given those of the outputs. `linear` says in which inputs
+   * it is to be transposed; of these only the type may be used.
+   */
+  transpose?(
+    builder: Builder,
+    cotangents: readonly (Value | null)[],
+    inputs: readonly Value[],
+    linear: readonly boolean[],
+    attributes: A,
+    transforms: GraphTransforms,
+  ): (Value | null)[];
+
+  /** The same operation on inputs of which some have one more axis, of extent `size`. Without it, vmap loops. */
+  batch?(
+    builder: Builder,
+    inputs: readonly Value[],
+    axes: readonly (number | null)[],
+    size: number,
+    attributes: A,
+    transforms: GraphTransforms,
+  ): Batched;
+
+  /** Floating-point operations, a multiply-add counted as two. */
+  flops(inputs: readonly Value[], outputs: readonly Value[], attributes: A, transforms: GraphTransforms): number;
+
+  /** Follows the examples of a batch through the operation. Left out: they are lost. */
+  examples?(
+    inputs: readonly Value[],
+    examples: readonly (ExampleAxis | null)[],
+    outputs: readonly Value[],
+    attributes: A,
+    batch: number,
+  ): Examples;
+
+  /** Elementwise primitives: the operation on numbers. Booleans are 0 and 1. */
+  scalar?(...operands: number[]): number;
+}

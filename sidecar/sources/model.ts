@@ -1,0 +1,52 @@
+import type { Graph, Source } from "../graph/graph";
+import type { Tensor } from "../graph/tensor";
+import type { DType, Shape } from "../graph/types";
+
+export interface Port {
+  readonly name: string;
+  /** Shape of one example (without the batch axis). */
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export interface ParameterInfo {
+  /** As in `graph.parameters`, the model's own name: `conv1.weight`, `dense_1/kernel`. */
+  readonly name: string;
+  /** Parameters of frozen layers are shown but left out of Jacobians. */
+  readonly trainable: boolean;
+  /** For a layer's parameter, the line that constructed the layer; for a variable, the line that made it. */
+  readonly source: Source | null;
+}
+
+/** Whether the examples of a batch are independent of one another. */
+export type BatchInfo =
+  | { readonly coupled: false }
+  | {
+      readonly coupled: true;
+      /** The number of examples that `graph` is the function of. */
+      readonly size: number;
+      /** What mixes the examples, in a sentence's words: "batch normalisation uses the batch's own mean". */
+      readonly reason: string;
+      readonly source: Source | null;
+    };
+
+/** A model file, read: its graph, and all that is known of it. Plain data. */
+export interface Model {
+  readonly file: string;
+  /** The top-level binding, for a code file. */
+  readonly export: string | null;
+  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph";
+  /** "TensorFlow.js 4.22.0" */
+  readonly framework: string;
+  /**
+   * The function of ONE example, without a batch axis, where examples are independent; else of `batch.size` examples,
+   * with the batch axis first. Its inputs, parameters and buffers have the names given here, in the same order.
+   */
+  readonly graph: Graph;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly parameters: readonly ParameterInfo[];
+  readonly batch: BatchInfo;
+  /** Values of parameters and buffers, by name. */
+  readonly weights: Readonly<Record<string, Tensor>>;
+}
