@@ -1,30 +1,30 @@
 // Bundles the programs of the package into dist/: the command line and the worker process.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { isMain, root } from './lib.mjs';
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isMain, root } from "./lib.mjs";
 
 const programs = [
-  { source: 'sidecar/cli.ts', output: 'dist/cli', banner: '#!/usr/bin/env node' },
-  { source: 'sidecar/worker/main.ts', output: 'dist/worker', banner: '' },
+  { source: "sidecar/cli.ts", output: "dist/cli", banner: "#!/usr/bin/env node" },
+  { source: "sidecar/worker/main.ts", output: "dist/worker", banner: "" },
 ];
 
 /** Packages with native parts, or that a user brings: required at run time, never bundled. */
-export const external = ['onnxruntime-node', 'esbuild', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];
+export const external = ["onnxruntime-node", "esbuild", "@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"];
 
 /** What every bundle for Node has in common. */
 export const nodeBundle = /** @satisfies {import('esbuild').BuildOptions} */ ({
   absWorkingDir: root,
   bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'cjs',
+  platform: "node",
+  target: "node20",
+  format: "cjs",
   sourcemap: true,
   external,
-  logLevel: 'warning',
+  logLevel: "warning",
 });
 
 export async function build() {
-  const { build: bundle } = await import('esbuild');
+  const { build: bundle } = await import("esbuild");
   const present = programs.filter(({ source }) => existsSync(join(root, source)));
   await Promise.all(
     present.map(({ source, output, banner }) =>

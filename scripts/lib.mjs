@@ -1,11 +1,11 @@
 // What the scripts share. Only Node's built-ins: some scripts run before the packages are installed.
-import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -20,19 +20,25 @@ export function log(message) {
 }
 
 /**
- * Runs a command and throws where it fails. Its output goes to stderr, so that stdout keeps a script's own result.
+ * Runs a command and throws where it fails. Its output goes to stderr (stdout is for a script's own result), or with
+ * `quiet` is shown only where it fails.
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, quiet?: boolean }} [options]
  */
-export function run(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, {
-    cwd: root,
-    ...options,
-    stdio: ['ignore', process.stderr, process.stderr],
+export function run(command, args, { cwd = root, env = process.env, quiet = false } = {}) {
+  const out = quiet ? "pipe" : process.stderr;
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    env,
+    stdio: ["ignore", out, out],
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
   });
   if (error) throw error;
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: failed with exit code ${String(status)}`);
+  if (status === 0) return;
+  if (quiet) process.stderr.write(`${stdout}${stderr}`);
+  throw new Error(`${command} ${args.join(" ")}: failed with exit code ${String(status)}`);
 }
 
 /**
@@ -41,19 +47,19 @@ export function run(command, args, options = {}) {
  * @param {string[]} args
  */
 export function output(command, args) {
-  const { status, stdout } = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const { status, stdout } = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   return status === 0 ? stdout.trim() : null;
 }
 
 /** The folder in which the tools that tests need are kept between runs and checkouts. */
 export function cacheRoot() {
   const { KERNELSCOPE_CACHE, XDG_CACHE_HOME } = process.env;
-  return KERNELSCOPE_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'kernelscope');
+  return KERNELSCOPE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "kernelscope");
 }
 
 /** @param {...unknown} parts what the contents of a cached folder depend on */
 function digest(...parts) {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12);
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 12);
 }
 
 /**
@@ -66,7 +72,7 @@ function digest(...parts) {
  */
 export async function cached(name, key, make) {
   const folder = join(cacheRoot(), `${name}-${digest(key, process.platform, process.arch)}`);
-  const complete = join(folder, '.complete');
+  const complete = join(folder, ".complete");
   if (existsSync(complete)) return folder;
   const unlock = await lock(`${folder}.lock`);
   try {
@@ -87,10 +93,10 @@ async function lock(file) {
   mkdirSync(dirname(file), { recursive: true });
   for (;;) {
     try {
-      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      writeFileSync(file, String(process.pid), { flag: "wx" });
       return () => rmSync(file, { force: true });
     } catch (error) {
-      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error;
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EEXIST") throw error;
     }
     if (isAbandoned(file)) rmSync(file, { force: true });
     else await sleep(500);
@@ -100,35 +106,35 @@ async function lock(file) {
 /** A lock whose process has ended without giving it back. @param {string} file */
 function isAbandoned(file) {
   try {
-    const pid = Number(readFileSync(file, 'utf8'));
+    const pid = Number(readFileSync(file, "utf8"));
     if (pid === 0) return Date.now() - statSync(file).mtimeMs > 5000;
     process.kill(pid, 0);
     return false;
   } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH';
+    return /** @type {NodeJS.ErrnoException} */ (error).code === "ESRCH";
   }
 }
 
 /** Installs the packages of the lock file where `node_modules` is missing or holds other versions. */
 export function ensureInstalled() {
-  const installed = packagesOf(join(root, 'node_modules', '.package-lock.json'));
-  const wanted = packagesOf(join(root, 'package-lock.json')) ?? {};
+  const installed = packagesOf(join(root, "node_modules", ".package-lock.json"));
+  const wanted = packagesOf(join(root, "package-lock.json")) ?? {};
   const stale = Object.entries(wanted).some(
-    ([path, { version, optional }]) => path !== '' && !optional && installed?.[path]?.version !== version,
+    ([path, { version, optional }]) => path !== "" && !optional && installed?.[path]?.version !== version,
   );
   if (!stale) return;
-  log('kernelscope: installing packages');
-  npm(installed ? 'install' : 'ci', '--no-audit', '--no-fund');
+  log("kernelscope: installing packages");
+  npm([installed ? "install" : "ci", "--no-audit", "--no-fund"]);
 }
 
 /** @param {string} lockFile @returns {Record<string, { version?: string, optional?: boolean }> | null} */
 function packagesOf(lockFile) {
-  return existsSync(lockFile) ? JSON.parse(readFileSync(lockFile, 'utf8')).packages : null;
+  return existsSync(lockFile) ? JSON.parse(readFileSync(lockFile, "utf8")).packages : null;
 }
 
-/** @param {...string} args */
-export function npm(...args) {
+/** Runs npm: the one that started this script, where one did. @param {string[]} args @param {Parameters<typeof run>[2]} [options] */
+export function npm(args, options) {
   const { npm_execpath: script } = process.env;
-  if (script) run(process.execPath, [script, ...args]);
-  else run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args);
+  if (script) run(process.execPath, [script, ...args], options);
+  else run(process.platform === "win32" ? "npm.cmd" : "npm", args, options);
 }

@@ -1,0 +1,32 @@
+// The tools that tests compare with and run on, as environment variables:
+//   KERNELSCOPE_PYTHON                 an interpreter with NumPy, PyTorch and JAX
+//   KERNELSCOPE_TFJS_NODE              the folder of a built @tensorflow/tfjs-node-gpu
+//   VK_ICD_FILENAMES, XDG_RUNTIME_DIR  a software GPU for WebGPU
+// What is set already is kept. A tool that cannot be set up is left out with a warning, and the tests that need it are
+// skipped; under CI it is an error.
+import { log } from "./lib.mjs";
+import { setupChromium } from "./setup-chromium.mjs";
+import { setupPython } from "./setup-python.mjs";
+import { setupTensorflow } from "./setup-tensorflow.mjs";
+
+/** @type {{ variable: string, setup: () => Promise<Record<string, string>> }[]} */
+const tools = [
+  { variable: "KERNELSCOPE_PYTHON", setup: async () => ({ KERNELSCOPE_PYTHON: await setupPython() }) },
+  { variable: "KERNELSCOPE_TFJS_NODE", setup: async () => ({ KERNELSCOPE_TFJS_NODE: await setupTensorflow() }) },
+  { variable: "VK_ICD_FILENAMES", setup: async () => setupChromium() },
+];
+
+/** Sets up every tool and puts its variables into this process's environment, which the processes it starts inherit. */
+export async function provideTools() {
+  for (const { variable, setup } of tools) {
+    if (process.env[variable]) continue;
+    try {
+      Object.assign(process.env, await setup());
+    } catch (error) {
+      if (process.env.CI) throw error;
+      log(
+        `kernelscope: no ${variable}, tests that need it are skipped: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+}

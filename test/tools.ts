@@ -1,0 +1,11 @@
+// The tools that tests run beside our own code; scripts/tools.mjs sets them up. `undefined` where this machine has none:
+// guard with describe.skipIf(python === undefined).
+
+/** A Python interpreter with NumPy, PyTorch and JAX. */
+export const python = process.env.KERNELSCOPE_PYTHON;
+
+/** The folder of a built @tensorflow/tfjs-node-gpu. */
+export const tfjsNode = process.env.KERNELSCOPE_TFJS_NODE;
+
+/** The Vulkan driver that WebGPU runs on. */
+export const vulkanDriver = process.env.VK_ICD_FILENAMES;
