@@ -1,6 +1,7 @@
 // @ts-check
 import { existsSync, readdirSync } from "node:fs";
 import js from "@eslint/js";
+import { defineConfig } from "eslint/config";
 import { createNodeResolver, importX } from "eslint-plugin-import-x";
 import tseslint from "typescript-eslint";
 
@@ -51,7 +52,7 @@ const zones = [
   },
 ];
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ["dist/", "coverage/", "node_modules/", "**/fixtures/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,

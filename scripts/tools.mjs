@@ -9,11 +9,11 @@ import { setupChromium } from "./setup-chromium.mjs";
 import { setupPython } from "./setup-python.mjs";
 import { setupTensorflow } from "./setup-tensorflow.mjs";
 
-/** @type {{ variable: string, setup: () => Promise<Record<string, string>> }[]} */
+/** @type {{ variable: string, setup: () => Record<string, string> | Promise<Record<string, string>> }[]} */
 const tools = [
   { variable: "KERNELSCOPE_PYTHON", setup: async () => ({ KERNELSCOPE_PYTHON: await setupPython() }) },
   { variable: "KERNELSCOPE_TFJS_NODE", setup: async () => ({ KERNELSCOPE_TFJS_NODE: await setupTensorflow() }) },
-  { variable: "VK_ICD_FILENAMES", setup: async () => setupChromium() },
+  { variable: "VK_ICD_FILENAMES", setup: setupChromium },
 ];
 
 /** Sets up every tool and puts its variables into this process's environment, which the processes it starts inherit. */
