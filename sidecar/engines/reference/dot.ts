@@ -1,0 +1,31 @@
+import type { DotAttributes } from "../../primitives/attributes";
+import { range, type Shape } from "../../graph/types";
+import { offsetsAlong } from "./offsets";
+import { zeros, type Kernel } from "./kernel";
+
+function freeAxes(shape: Shape, contract: readonly number[], batch: readonly number[]): number[] {
+  return range(shape.length).filter((axis) => !contract.includes(axis) && !batch.includes(axis));
+}
+
+export const dotGeneral: Kernel<DotAttributes> = ([lhs, rhs], { contract, batch }, output) => {
+  const result = zeros(output);
+  const lhsBatch = offsetsAlong(lhs.shape, batch[0]);
+  const rhsBatch = offsetsAlong(rhs.shape, batch[1]);
+  const lhsFree = offsetsAlong(lhs.shape, freeAxes(lhs.shape, contract[0], batch[0]));
+  const rhsFree = offsetsAlong(rhs.shape, freeAxes(rhs.shape, contract[1], batch[1]));
+  const lhsContract = offsetsAlong(lhs.shape, contract[0]);
+  const rhsContract = offsetsAlong(rhs.shape, contract[1]);
+  let index = 0;
+  for (let b = 0; b < lhsBatch.length; b++) {
+    for (const i of lhsFree) {
+      for (const j of rhsFree) {
+        let sum = 0;
+        for (let k = 0; k < lhsContract.length; k++) {
+          sum += lhs.data[lhsBatch[b] + i + lhsContract[k]] * rhs.data[rhsBatch[b] + j + rhsContract[k]];
+        }
+        result[index++] = sum;
+      }
+    }
+  }
+  return result;
+};
