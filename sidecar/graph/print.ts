@@ -25,7 +25,7 @@ export function printGraph(graph: Graph, options: { sources?: boolean } = {}, in
   const printAttributes = (attributes: Attributes): string => {
     const parts = Object.entries(attributes).map(([key, attribute]) => {
       if (isGraph(attribute)) return `${key}={\n${printGraph(attribute, options, `${indent}    `)}\n${indent}  }`;
-      return `${key}=${JSON.stringify(attribute)}`;
+      return `${key}=${typeof attribute === "number" ? attribute : JSON.stringify(attribute)}`;
     });
     return parts.length > 0 ? `[${parts.join(" ")}]` : "";
   };

@@ -1,7 +1,7 @@
 import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
 import { formatShape, range, sizeOf } from "../graph/types";
-import type { DotAttributes } from "./attributes";
+import type { DotAttributes, TransposeAttributes } from "./attributes";
 import { batchedAt, bilinearJvp, expectAxis, expectCount, expectSameDType, shifted } from "./makers";
 import * as ops from "./ops";
 import type { ExampleAxis, Examples, Primitive } from "./primitive";
@@ -96,6 +96,24 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
       if (lhsAxis !== null) return batchedAt(output, newBatch[0].length + lhsFree.indexOf(lhsAxis));
       const rhsFree = freeAxes(rhs, newContract[1], newBatch[1]);
       return batchedAt(output, newBatch[0].length + lhsFree.length + rhsFree.indexOf(rhsAxis as number));
+    },
+    // A transposed operand is read as it was, where that keeps the order of its free axes
+    simplify(b, inputs, { contract, batch }, definitions) {
+      for (const side of [0, 1] as const) {
+        const before = definitions.producer(inputs[side]);
+        if (before?.primitive !== "transpose") continue;
+        const { permutation } = before.attributes as TransposeAttributes;
+        const free = freeAxes(inputs[side], contract[side], batch[side]).map((axis) => permutation[axis]);
+        if (free.some((axis, index) => index > 0 && axis < free[index - 1])) continue;
+        const through = (axes: DotAttributes["contract"]): DotAttributes["contract"] => {
+          const own = axes[side].map((axis) => permutation[axis]);
+          return side === 0 ? [own, axes[1]] : [axes[0], own];
+        };
+        const operand = before.inputs[0];
+        const [lhs, rhs] = side === 0 ? [operand, inputs[1]] : [inputs[0], operand];
+        return ops.dotGeneral(b, lhs, rhs, through(contract), through(batch));
+      }
+      return undefined;
     },
     flops: ([lhs], [output], { contract }) =>
       2 * sizeOf(output.shape) * sizeOf(contract[0].map((axis) => lhs.shape[axis])),

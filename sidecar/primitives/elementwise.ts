@@ -123,6 +123,14 @@ function widen(b: Builder, t: Value, output: Value): Value {
   return ops.broadcastTo(b, t, output.shape);
 }
 
+/** x when the operation leaves it as it is: the other operand is the neutral element, and does not broadcast it. */
+function neutral(element: number, sides: "both" | "right"): NonNullable<Elementwise["simplify"]> {
+  return (_b, [x, y], _attributes, definitions) => {
+    if (definitions.splat(y) === element) return x;
+    return sides === "both" && definitions.splat(x) === element ? y : undefined;
+  };
+}
+
 function addTangents(b: Builder, left: Value | null, right: Value | null): Value | null {
   return left && right ? ops.add(b, left, right) : (left ?? right);
 }
@@ -142,6 +150,7 @@ function winner(compare: typeof ops.gt): NonNullable<Elementwise["jvp"]> {
 export const binaryPrimitives: Record<BinaryName, Elementwise> = {
   add: {
     ...binary("add", (x, y) => x + y),
+    simplify: neutral(0, "both"),
     jvp: (b, _primals, [tx, ty], [z]) => [
       tx && ty ? ops.add(b, tx, ty) : tx ? widen(b, tx, z) : ty ? widen(b, ty, z) : null,
     ],
@@ -152,6 +161,7 @@ export const binaryPrimitives: Record<BinaryName, Elementwise> = {
   },
   sub: {
     ...binary("sub", (x, y) => x - y),
+    simplify: neutral(0, "right"),
     jvp: (b, _primals, [tx, ty], [z]) => [
       tx && ty ? ops.sub(b, tx, ty) : tx ? widen(b, tx, z) : ty ? ops.neg(b, widen(b, ty, z)) : null,
     ],
@@ -162,6 +172,7 @@ export const binaryPrimitives: Record<BinaryName, Elementwise> = {
   },
   mul: {
     ...binary("mul", (x, y) => x * y),
+    simplify: neutral(1, "both"),
     // (xy)' = x'y + xy'
     jvp: (b, [x, y], [tx, ty]) => [addTangents(b, tx && ops.mul(b, tx, y), ty && ops.mul(b, x, ty))],
     transpose: (b, [t], [x, y], linear) => [
@@ -171,6 +182,7 @@ export const binaryPrimitives: Record<BinaryName, Elementwise> = {
   },
   div: {
     ...binary("div", (x, y) => x / y),
+    simplify: neutral(1, "right"),
     // (x/y)' = x'/y - (z/y) y'
     jvp: (b, [, y], [tx, ty], [z]) => [
       addTangents(b, tx && ops.div(b, tx, y), ty && ops.neg(b, ops.mul(b, ty, ops.div(b, z, y)))),
@@ -266,6 +278,7 @@ const convert: Primitive<ConvertAttributes> = {
   transpose: (b, [t], [x]) => [t && ops.convert(b, t, x.dtype)],
   batch: elementwiseBatch((b, [x], { dtype }) => ops.convert(b, x, dtype)),
   flops: noFlops,
+  simplify: (_b, [x], { dtype }) => (x.dtype === dtype ? x : undefined),
   examples: elementwiseExamples,
 };
 

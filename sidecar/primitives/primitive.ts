@@ -1,5 +1,5 @@
 import type { Builder } from "../graph/builder";
-import type { Graph, Value } from "../graph/graph";
+import type { Equation, Graph, Value } from "../graph/graph";
 import type { ValueType } from "../graph/types";
 
 /** Where the examples of a batch are in a value: element (o * batch + b) * inner + i of `axis` belongs to example b. */
@@ -34,6 +34,14 @@ export interface GraphTransforms {
   /** The graph over inputs that are batched along the given axes (or not, `null`); every output is batched along its first. */
   vmap(graph: Graph, axes: readonly (number | null)[], size: number): Graph;
   flops(graph: Graph): number;
+}
+
+/** What simplification knows of the values emitted so far. */
+export interface Definitions {
+  /** The equation that made a value; undefined for arguments and constants. */
+  producer(value: Value): Equation | undefined;
+  /** The element of a constant that has only one. */
+  splat(value: Value): number | undefined;
 }
 
 /** All that is known of one primitive, but for how an engine runs it. */
@@ -88,6 +96,9 @@ export interface Primitive<A> {
     attributes: A,
     batch: number,
   ): Examples;
+
+  /** A value that equals the operation's (only) output and costs less, if there is one. May emit equations. */
+  simplify?(builder: Builder, inputs: readonly Value[], attributes: A, definitions: Definitions): Value | undefined;
 
   /** Elementwise primitives: the operation on numbers. Booleans are 0 and 1. */
   scalar?(...operands: number[]): number;

@@ -30,6 +30,15 @@ function reduction(name: ReduceName): Primitive<ReduceAttributes> {
       return batchedAt(b.emit(name, [x], { axes: moved })[0], at - moved.filter((other) => other < at).length);
     },
     flops: inputElements,
+    simplify(b, [x], { axes }) {
+      // Reducing one element gives that element
+      if (axes.some((axis) => x.shape[axis] !== 1)) return undefined;
+      return ops.reshape(
+        b,
+        x,
+        x.shape.filter((_, axis) => !axes.includes(axis)),
+      );
+    },
     examples: (_inputs, [place], _outputs, { axes }) => examplesBeside(place, axes, true),
   };
 }

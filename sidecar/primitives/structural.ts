@@ -1,4 +1,4 @@
-import { formatShape, range, sizeOf, type Shape } from "../graph/types";
+import { formatShape, range, sameShape, sizeOf, type Shape } from "../graph/types";
 import type {
   AxisAttributes,
   BroadcastAttributes,
@@ -61,6 +61,13 @@ const reshape: Primitive<ReshapeAttributes> = {
     return batchedAt(ops.reshape(b, ops.moveAxis(b, x, axis as number, 0), [size, ...shape]), 0);
   },
   flops: noFlops,
+  simplify(b, [x], { shape }, definitions) {
+    if (sameShape(x.shape, shape)) return x;
+    const element = definitions.splat(x);
+    if (element !== undefined) return b.scalar(element, x.dtype, shape.length);
+    const before = definitions.producer(x);
+    return before?.primitive === "reshape" ? ops.reshape(b, before.inputs[0], shape) : undefined;
+  },
   examples: ([x], [place], [output], _attributes, batch) =>
     place && reshapedExamples(place, x.shape, output.shape, batch),
 };
@@ -82,6 +89,25 @@ const transpose: Primitive<TransposeAttributes> = {
     return batchedAt(ops.transpose(b, x, [from, ...permutation.map((other) => shifted(other, from))]), 0);
   },
   flops: noFlops,
+  simplify(b, [x], { permutation }, definitions) {
+    // Only axes of extent 1 change places: the elements stay in order
+    const moving = permutation.filter((from) => x.shape[from] !== 1);
+    if (moving.every((from, index) => index === 0 || moving[index - 1] < from)) {
+      return ops.reshape(
+        b,
+        x,
+        permutation.map((from) => x.shape[from]),
+      );
+    }
+    const before = definitions.producer(x);
+    if (before?.primitive !== "transpose") return undefined;
+    const earlier = (before.attributes as TransposeAttributes).permutation;
+    return ops.transpose(
+      b,
+      before.inputs[0],
+      permutation.map((from) => earlier[from]),
+    );
+  },
   examples: (_inputs, [place], _outputs, { permutation }) =>
     place && { axis: permutation.indexOf(place.axis), inner: place.inner },
 };
@@ -120,6 +146,18 @@ const broadcastInDim: Primitive<BroadcastAttributes> = {
     return batchedAt(ops.broadcastInDim(b, front, [size, ...shape], [0, ...axes.map((to) => to + 1)]), 0);
   },
   flops: noFlops,
+  simplify(b, [x], { shape, axes }, definitions) {
+    if (sizeOf(shape) === sizeOf(x.shape)) return ops.reshape(b, x, shape);
+    const before = definitions.producer(x);
+    if (before?.primitive !== "broadcast_in_dim") return undefined;
+    const earlier = (before.attributes as BroadcastAttributes).axes;
+    return ops.broadcastInDim(
+      b,
+      before.inputs[0],
+      shape,
+      earlier.map((axis) => axes[axis]),
+    );
+  },
   examples: (_inputs, [place], _outputs, { axes }) => place && { axis: axes[place.axis], inner: place.inner },
 };
 
@@ -162,6 +200,12 @@ const pad: Primitive<PadAttributes> = {
     return batchedAt(ops.pad(b, x, inserted(low, at, 0), inserted(high, at, 0), inserted(interior, at, 0), value), at);
   },
   flops: noFlops,
+  simplify(_b, [x], { low, high, interior }) {
+    const idle = x.shape.every(
+      (extent, axis) => low[axis] === 0 && high[axis] === 0 && (interior[axis] === 0 || extent <= 1),
+    );
+    return idle ? x : undefined;
+  },
   examples(_inputs, [place], _outputs, { low, high, interior }) {
     if (!place) return null;
     const touched = [low, high, interior].some((amounts) => amounts[place.axis] !== 0);
@@ -202,6 +246,12 @@ const slice: Primitive<SliceAttributes> = {
     return batchedAt(ops.slice(b, x, inserted(start, at, 0), inserted(limit, at, size), inserted(strides, at, 1)), at);
   },
   flops: noFlops,
+  simplify(_b, [x], { start, limit, strides }) {
+    const whole = x.shape.every(
+      (extent, axis) => start[axis] === 0 && limit[axis] === extent && (strides[axis] === 1 || extent <= 1),
+    );
+    return whole ? x : undefined;
+  },
   examples([x], [place], [output]) {
     if (!place) return null;
     if (x.shape[place.axis] === output.shape[place.axis]) return place;
@@ -249,6 +299,7 @@ const concatenate: Primitive<AxisAttributes> = {
     return batchedAt(ops.concatenate(b, repeated, axis + 1), 0);
   },
   flops: noFlops,
+  simplify: (_b, inputs) => (inputs.length === 1 ? inputs[0] : undefined),
   examples(_inputs, places, _outputs, { axis }) {
     const common = commonExamples(places);
     if (common === null || typeof common === "string") return common;
@@ -276,6 +327,10 @@ const reverse: Primitive<ReduceAttributes> = {
     );
   },
   flops: noFlops,
+  simplify(b, [x], { axes }) {
+    const effective = axes.filter((axis) => x.shape[axis] !== 1);
+    return effective.length < axes.length ? ops.reverse(b, x, effective) : undefined;
+  },
   examples: (_inputs, [place], _outputs, { axes }) => examplesBeside(place, axes, false),
 };
 

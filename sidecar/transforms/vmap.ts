@@ -1,0 +1,93 @@
+import type { Builder } from "../graph/builder";
+import { argumentsOf, type Equation, type Graph, type Value } from "../graph/graph";
+import { newBuilder, primitiveOf } from "../primitives";
+import { map } from "../primitives/ops";
+import { materializeBatch, batchToFront } from "../primitives/makers";
+import { graphTransforms } from "./graph-transforms";
+
+/**
+ * Vectorisation: emits the graph for `size` slices at once into a builder. An operation without a batching rule runs as
+ * a loop (`map`) over its slices, which is marked as a fallback.
+ *
+ * @param values the graph's arguments; those that are batched have one more axis
+ * @param axes that axis (`null` for an argument that is the same for every slice)
+ * @returns the outputs and their batch axes (`null` for an output that is the same for every slice)
+ */
+export function vmapInto(
+  builder: Builder,
+  graph: Graph,
+  values: readonly Value[],
+  axes: readonly (number | null)[],
+  size: number,
+): { outputs: Value[]; axes: (number | null)[] } {
+  const valueOf = new Map<Value, Value>();
+  const axisOf = new Map<Value, number>();
+  argumentsOf(graph).forEach(({ value }, index) => {
+    valueOf.set(value, values[index]);
+    const axis = axes[index];
+    if (axis !== null) axisOf.set(value, axis);
+  });
+  for (const { value, data } of graph.constants) {
+    valueOf.set(value, builder.constant(data, value.shape, value.dtype));
+  }
+
+  for (const equation of graph.equations) {
+    builder.at(equation.source, () => {
+      const inputs = equation.inputs.map((input) => valueOf.get(input) as Value);
+      const inputAxes = equation.inputs.map((input) => axisOf.get(input) ?? null);
+      if (inputAxes.every((axis) => axis === null)) {
+        const outputs = builder.emit(equation.primitive, inputs, equation.attributes);
+        equation.outputs.forEach((output, index) => valueOf.set(output, outputs[index]));
+        return;
+      }
+      const { batch } = primitiveOf(equation.primitive);
+      const batched = batch
+        ? batch(builder, inputs, inputAxes, size, equation.attributes, graphTransforms)
+        : loop(builder, equation, inputs, inputAxes, size);
+      equation.outputs.forEach((output, index) => {
+        valueOf.set(output, batched.outputs[index]);
+        axisOf.set(output, batched.axes[index]);
+      });
+    });
+  }
+
+  return {
+    outputs: graph.outputs.map((output) => valueOf.get(output) as Value),
+    axes: graph.outputs.map((output) => axisOf.get(output) ?? null),
+  };
+}
+
+/** The fallback: one equation as a loop over its slices. */
+function loop(
+  builder: Builder,
+  equation: Equation,
+  inputs: readonly Value[],
+  axes: readonly (number | null)[],
+  size: number,
+) {
+  const body = newBuilder();
+  const slices = equation.inputs.map(({ shape, dtype }) => ({ shape, dtype }));
+  const outputs = body.at(equation.source, () => body.emit(equation.primitive, slices, equation.attributes));
+  const operation = "kernel" in equation.attributes ? String(equation.attributes.kernel) : equation.primitive;
+  const results = map(
+    builder,
+    body.build({ inputs: slices.map((value, index) => ({ name: `slice${index}`, value })), outputs }),
+    inputs.map((input, index) => (axes[index] === null ? input : batchToFront(builder, input, axes[index]))),
+    axes.map((axis) => axis !== null),
+    size,
+    { fallback: { operation, reason: `${operation} has no batching rule` } },
+  );
+  return { outputs: results, axes: results.map(() => 0) };
+}
+
+/** As `vmapInto`, with every output batched along its first axis; one that is the same for every slice is repeated. */
+export function vmapToFront(
+  builder: Builder,
+  graph: Graph,
+  values: readonly Value[],
+  axes: readonly (number | null)[],
+  size: number,
+): Value[] {
+  const result = vmapInto(builder, graph, values, axes, size);
+  return result.outputs.map((output, index) => materializeBatch(builder, output, result.axes[index], size));
+}
