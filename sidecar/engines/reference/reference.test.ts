@@ -78,7 +78,7 @@ describe("elementwise", () => {
   ] as const)("%s", async (name, expected) => {
     const x = floats([3], [5, -2, 5]);
     const y = floats([3], [-4, 4, 2]);
-    (await evaluate(name, [x, y], {})).forEach((element, index) => expect(element).toBeCloseTo(wanted[index], 12));
+    (await evaluate(name, [x, y], {})).forEach((element, index) => expect(element).toBeCloseTo(expected[index], 12));
   });
 
   test("a division of integers truncates", async () => {
