@@ -105,7 +105,7 @@ export interface IotaAttributes {
 }
 
 /**
- * Contraction of two arrays. The output's axes are the batch axes (in the order given), then the left operand's other
+ * Contraction of two arrays. Extents of a pair of batch axes are equal, or one of them is 1 (broadcast). The output's axes are the batch axes (in the order given), then the left operand's other
  * axes, then the right operand's, each in order.
  */
 export interface DotAttributes {

@@ -2,7 +2,7 @@ import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
 import { formatShape, range, sizeOf } from "../graph/types";
 import type { DotAttributes, TransposeAttributes } from "./attributes";
-import { batchedAt, bilinearJvp, expectAxis, expectCount, expectSameDType, shifted } from "./makers";
+import { batchedAt, batchToFront, bilinearJvp, expectAxis, expectCount, expectSameDType, shifted } from "./makers";
 import * as ops from "./ops";
 import type { ExampleAxis, Examples, Primitive } from "./primitive";
 import { invert } from "./structural";
@@ -17,31 +17,38 @@ function apply(b: Builder, lhs: Value, rhs: Value, { contract, batch }: DotAttri
 }
 
 /**
- * The cotangent of one operand: the output's cotangent contracted with the other operand's free axes, then brought into
- * the operand's order of axes (as JAX's _dot_general_transpose_lhs does).
+ * The cotangent of one operand: the output's cotangent contracted with the other operand's free axes (as JAX's
+ * _dot_general_transpose_lhs does), in the order of the operands that needs no transposition afterwards, if one does.
  */
-function transposeOperand(b: Builder, cotangent: Value, operand: Value, other: Value, side: 0 | 1, a: DotAttributes) {
+function transposeOperand(
+  b: Builder,
+  cotangent: Value,
+  operand: Value,
+  other: Value,
+  side: 0 | 1,
+  a: DotAttributes,
+): Value {
   const otherSide = side === 0 ? 1 : 0;
-  const ownContract = a.contract[side];
   const otherContract = a.contract[otherSide];
-  const ownFree = freeAxes(operand, ownContract, a.batch[side]);
+  const ownFree = freeAxes(operand, a.contract[side], a.batch[side]);
   const otherFree = freeAxes(other, otherContract, a.batch[otherSide]);
   const batchCount = a.batch[0].length;
-  // Output axes: batch, then lhs free, then rhs free
+  // The output's axes: batch, then lhs free, then rhs free
   const otherStart = batchCount + (side === 0 ? ownFree.length : 0);
   const cotangentContract = otherFree.map((_, index) => otherStart + index);
-  const result = ops.dotGeneral(
-    b,
-    cotangent,
-    other,
-    [cotangentContract, otherFree],
-    [range(batchCount), [...a.batch[otherSide]]],
-  );
-  // The result's axes: batch, own free, then the other operand's contracted axes in the order in which they stand there
-  const contractedOrder = [...otherContract].sort((p, q) => p - q);
-  const ownContractInThatOrder = contractedOrder.map((axis) => ownContract[otherContract.indexOf(axis)]);
-  const stands = [...a.batch[side], ...ownFree, ...ownContractInThatOrder];
-  return ops.transpose(b, result, invert(stands));
+  const cotangentBatch = range(batchCount);
+  const otherBatch = [...a.batch[otherSide]];
+  // The other operand's contracted axes stand in the result in its own order; these are the operand's axes they stand for
+  const ownContract = [...otherContract]
+    .sort((p, q) => p - q)
+    .map((axis) => a.contract[side][otherContract.indexOf(axis)]);
+  const cotangentFirst = invert([...a.batch[side], ...ownFree, ...ownContract]);
+  const otherFirst = invert([...a.batch[side], ...ownContract, ...ownFree]);
+  const inOrder = otherFirst.every((from, to) => from === to);
+  const result = inOrder
+    ? ops.dotGeneral(b, other, cotangent, [otherFree, cotangentContract], [otherBatch, cotangentBatch])
+    : ops.dotGeneral(b, cotangent, other, [cotangentContract, otherFree], [cotangentBatch, otherBatch]);
+  return ops.sumTo(b, ops.transpose(b, result, inOrder ? otherFirst : cotangentFirst), operand.shape);
 }
 
 export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
@@ -55,7 +62,9 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
         pairs[0].forEach((axis, index) => {
           expectAxis(axis, lhs.shape);
           expectAxis(pairs[1][index], rhs.shape);
-          if (lhs.shape[axis] !== rhs.shape[pairs[1][index]]) {
+          const [left, right] = [lhs.shape[axis], rhs.shape[pairs[1][index]]];
+          const broadcasts = pairs === batch && (left === 1 || right === 1);
+          if (left !== right && !broadcasts) {
             throw new Error(`cannot contract ${formatShape(lhs.shape)} with ${formatShape(rhs.shape)}`);
           }
         });
@@ -63,7 +72,7 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
       return [
         {
           shape: [
-            ...batch[0].map((axis) => lhs.shape[axis]),
+            ...batch[0].map((axis, index) => Math.max(lhs.shape[axis], rhs.shape[batch[1][index]])),
             ...freeAxes(lhs, contract[0], batch[0]).map((axis) => lhs.shape[axis]),
             ...freeAxes(rhs, contract[1], batch[1]).map((axis) => rhs.shape[axis]),
           ],
@@ -90,15 +99,32 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
           0,
         );
       }
-      // One operand is batched: its new axis is one of its free axes
-      const output = ops.dotGeneral(b, lhs, rhs, newContract, newBatch);
-      const lhsFree = freeAxes(lhs, newContract[0], newBatch[0]);
-      if (lhsAxis !== null) return batchedAt(output, newBatch[0].length + lhsFree.indexOf(lhsAxis));
-      const rhsFree = freeAxes(rhs, newContract[1], newBatch[1]);
-      return batchedAt(output, newBatch[0].length + lhsFree.length + rhsFree.indexOf(rhsAxis as number));
+      if (lhsAxis !== null && batch[0].length === 0) {
+        // The batch is one more free axis
+        const output = ops.dotGeneral(b, lhs, rhs, newContract, newBatch);
+        return batchedAt(output, freeAxes(lhs, newContract[0], []).indexOf(lhsAxis));
+      }
+      // One more free axis would stand in the middle of the output and have to be moved: the other operand is broadcast
+      const front = [batchToFront(b, lhs, lhsAxis), batchToFront(b, rhs, rhsAxis)] as const;
+      const later = (axes: readonly number[]): number[] => axes.map((axis) => axis + 1);
+      const output = ops.dotGeneral(
+        b,
+        front[0],
+        front[1],
+        [later(contract[0]), later(contract[1])],
+        [
+          [0, ...later(batch[0])],
+          [0, ...later(batch[1])],
+        ],
+      );
+      return batchedAt(output, 0);
     },
-    // A transposed operand is read as it was, where that keeps the order of its free axes
+    flops: ([lhs], [output], { contract }) =>
+      2 * sizeOf(output.shape) * sizeOf(contract[0].map((axis) => lhs.shape[axis])),
+    examples: ([lhs, rhs], [left, right], _outputs, a) => dotExamples(lhs, rhs, left, right, a),
+    // Without a contraction it is a product of elements. A transposed operand is read as it was, where that keeps the order of its free axes
     simplify(b, inputs, { contract, batch }, definitions) {
+      if (contract[0].length === 0) return outerProduct(b, inputs[0], inputs[1], batch);
       for (const side of [0, 1] as const) {
         const before = definitions.producer(inputs[side]);
         if (before?.primitive !== "transpose") continue;
@@ -115,9 +141,6 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
       }
       return undefined;
     },
-    flops: ([lhs], [output], { contract }) =>
-      2 * sizeOf(output.shape) * sizeOf(contract[0].map((axis) => lhs.shape[axis])),
-    examples: ([lhs, rhs], [left, right], _outputs, a) => dotExamples(lhs, rhs, left, right, a),
   },
 };
 
@@ -148,4 +171,18 @@ function dotExamples(
     };
   }
   return null;
+}
+
+/** A contraction over nothing, as an elementwise product that broadcasts. */
+function outerProduct(b: Builder, lhs: Value, rhs: Value, batch: DotAttributes["batch"]): Value {
+  const lhsFree = freeAxes(lhs, [], batch[0]);
+  const rhsFree = freeAxes(rhs, [], batch[1]);
+  const left = ops.transpose(b, lhs, [...batch[0], ...lhsFree]);
+  const right = ops.transpose(b, rhs, [...batch[1], ...rhsFree]);
+  const count = batch[0].length;
+  return ops.mul(
+    b,
+    ops.reshape(b, left, [...left.shape, ...rhsFree.map(() => 1)]),
+    ops.reshape(b, right, [...right.shape.slice(0, count), ...lhsFree.map(() => 1), ...right.shape.slice(count)]),
+  );
 }
