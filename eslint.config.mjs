@@ -17,11 +17,18 @@ const mayImport = {
   planner: ["graph", "primitives", "transforms", "quantities"],
   analysis: ["graph", "primitives", "transforms", "quantities", "planner", "protocol"],
   server: ["graph", "primitives", "transforms", "quantities", "planner", "analysis", "protocol"],
-  engines: ["graph", "primitives", "transforms"],
-  sources: ["graph", "primitives", "transforms"],
+  formats: ["graph"],
+  cache: [],
+  engines: ["graph", "primitives", "transforms", "cache"],
+  sources: ["graph", "primitives", "transforms", "cache"],
   worker: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol"],
+    ...["sources", "engines", "protocol", "formats", "cache"],
+  ],
+  devices: ["graph"],
+  cli: [
+    ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
+    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker"],
   ],
   protocol: ["graph"],
 };

@@ -6,6 +6,7 @@ import { isMain, root } from "./lib.mjs";
 const programs = [
   { source: "sidecar/cli.ts", output: "dist/cli", banner: "#!/usr/bin/env node" },
   { source: "sidecar/worker/main.ts", output: "dist/worker", banner: "" },
+  { source: "sidecar/worker/watchdog-thread.ts", output: "dist/watchdog", banner: "" },
 ];
 
 /** Packages with native parts, or that a user brings: required at run time, never bundled. */
