@@ -1,16 +1,26 @@
 import type { DotAttributes } from "../../primitives/attributes";
 import { range, type Shape } from "../../graph/types";
-import { offsetsAlong } from "./offsets";
+import { broadcastStrides, offsets, offsetsAlong } from "./offsets";
 import { zeros, type Kernel } from "./kernel";
 
 function freeAxes(shape: Shape, contract: readonly number[], batch: readonly number[]): number[] {
   return range(shape.length).filter((axis) => !contract.includes(axis) && !batch.includes(axis));
 }
 
+/** Where each element of the batch lies; an extent of 1 is repeated. */
+function batchOffsets(shape: Shape, axes: readonly number[], extents: Shape): Int32Array {
+  const strides = broadcastStrides(shape);
+  return offsets(
+    extents,
+    axes.map((axis) => strides[axis]),
+  );
+}
+
 export const dotGeneral: Kernel<DotAttributes> = ([lhs, rhs], { contract, batch }, output) => {
   const result = zeros(output);
-  const lhsBatch = offsetsAlong(lhs.shape, batch[0]);
-  const rhsBatch = offsetsAlong(rhs.shape, batch[1]);
+  const batchShape = output.shape.slice(0, batch[0].length);
+  const lhsBatch = batchOffsets(lhs.shape, batch[0], batchShape);
+  const rhsBatch = batchOffsets(rhs.shape, batch[1], batchShape);
   const lhsFree = offsetsAlong(lhs.shape, freeAxes(lhs.shape, contract[0], batch[0]));
   const rhsFree = offsetsAlong(rhs.shape, freeAxes(rhs.shape, contract[1], batch[1]));
   const lhsContract = offsetsAlong(lhs.shape, contract[0]);
