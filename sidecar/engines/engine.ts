@@ -1,4 +1,4 @@
-import type { Equation, Graph } from "../graph/graph";
+import type { Equation, Graph, Value } from "../graph/graph";
 import type { Tensor } from "../graph/tensor";
 
 /** Runs operations that only the model's own framework can run (`opaque` equations). */
@@ -8,6 +8,11 @@ export interface OpaqueHost {
 
 export interface CompileOptions {
   readonly opaque?: OpaqueHost;
+  /**
+   * Arguments whose values will not change from run to run. An engine may build them in, which is often faster; what a
+   * run is given for them is then not read.
+   */
+  readonly fixed?: ReadonlyMap<Value, Tensor>;
 }
 
 export interface RunOptions {

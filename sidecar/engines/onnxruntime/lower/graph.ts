@@ -1,0 +1,70 @@
+import type { Constant, Equation, Value } from "../../../graph/graph";
+import type { OnnxModel } from "../onnx/messages";
+import { loweringOf } from "./index";
+import { Operands } from "./lowering";
+import { Writer, type Ref } from "./writer";
+
+/** ONNX's operator set that lowered graphs use, and the IR version that came with it. */
+const opset = 21;
+const irVersion = 10;
+
+/** A lowered piece of a graph. Names are given in the order of the values; `null` is an input that nothing reads. */
+export interface LoweredPiece {
+  readonly model: OnnxModel;
+  readonly inputs: readonly (string | null)[];
+  readonly outputs: readonly string[];
+}
+
+/**
+ * Equations as one ONNX model. Nodes are named after the equation that they come from (`12:exp/3` is of equation 12), so
+ * that an error at run time can be traced to it.
+ */
+export function lowerPiece(
+  equations: readonly Equation[],
+  inputs: readonly Value[],
+  outputs: readonly Value[],
+  constants: readonly Constant[],
+): LoweredPiece {
+  const writer = new Writer();
+  const refs = new Map<Value, Ref>();
+  inputs.forEach((value, index) => refs.set(value, { name: `x${index}`, shape: value.shape, type: value.dtype }));
+  const data = new Map(constants.map((constant) => [constant.value, constant.data]));
+  const refOf = (value: Value): Ref => {
+    const known = refs.get(value);
+    if (known) return known;
+    const elements = data.get(value);
+    if (!elements) throw new Error("a value is used before it is defined");
+    // Numbers are shared with those that lowerings use, so that onnxruntime sees them as equal.
+    const ref =
+      elements.length === 1
+        ? writer.scalar(elements[0], value.dtype, value.shape.length)
+        : writer.initializer(elements, value.shape, value.dtype);
+    refs.set(value, ref);
+    return ref;
+  };
+
+  equations.forEach((equation, index) => {
+    const lower = loweringOf(equation);
+    if (!lower) throw new Error(`there is no lowering of ${equation.primitive}`);
+    writer.label = `${index}:${equation.primitive}`;
+    const operands = new Operands(writer, equation.inputs, equation.inputs.map(refOf));
+    const [output] = equation.outputs;
+    refs.set(output, lower(writer, operands, equation.attributes, output));
+  });
+
+  writer.label = "output";
+  const taken = new Set(inputs.map((_, index) => `x${index}`));
+  const results = outputs.map((value) => {
+    const whole = writer.expand(refOf(value), value.shape);
+    const own = taken.has(whole.name) || whole.name.startsWith("c") ? writer.copy(whole) : whole;
+    taken.add(own.name);
+    return own;
+  });
+  const graph = writer.finish("kernelscope", inputs.map(refOf), results);
+  const read = new Set(graph.input.map((input) => input.name));
+  return {
+    model: { irVersion, producerName: "kernelscope", opsetImport: [{ domain: "", version: opset }], graph },
+    inputs: inputs.map((_, index) => (read.has(`x${index}`) ? `x${index}` : null)),
+    outputs: results.map((result) => result.name),
+  };
+}

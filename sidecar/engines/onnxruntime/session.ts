@@ -1,0 +1,72 @@
+import type * as ort from "onnxruntime-node";
+import type { Constant, Equation, Value } from "../../graph/graph";
+import { formatSource } from "../../graph/graph";
+import type { Tensor } from "../../graph/tensor";
+import { EngineError } from "../engine";
+import { lowerPiece, type LoweredPiece } from "./lower/graph";
+import { encodeModel } from "./onnx/encode";
+
+/** Makes sessions: the library, and how to set it up. */
+export interface SessionFactory {
+  readonly library: typeof ort;
+  create(model: Uint8Array): Promise<ort.InferenceSession>;
+}
+
+/** A straight piece of a graph, compiled. */
+export class Piece {
+  private constructor(
+    private readonly library: typeof ort,
+    private readonly equations: readonly Equation[],
+    private readonly session: ort.InferenceSession,
+    private readonly lowered: Pick<LoweredPiece, "inputs" | "outputs">,
+  ) {}
+
+  static async compile(
+    factory: SessionFactory,
+    equations: readonly Equation[],
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    constants: readonly Constant[],
+  ): Promise<Piece> {
+    const { model, ...names } = lowerPiece(equations, inputs, outputs, constants);
+    try {
+      return new Piece(factory.library, equations, await factory.create(encodeModel(model)), names);
+    } catch (error) {
+      throw explain(error, equations);
+    }
+  }
+
+  /** Runs the session. Results are written into the given arrays: onnxruntime makes no copy of them. */
+  async run(inputs: readonly Tensor[], outputs: readonly Tensor[]): Promise<void> {
+    const feeds: Record<string, ort.Tensor> = {};
+    this.lowered.inputs.forEach((name, index) => {
+      if (name !== null) feeds[name] = this.wrap(inputs[index]);
+    });
+    const fetches = Object.fromEntries(this.lowered.outputs.map((name, index) => [name, this.wrap(outputs[index])]));
+    try {
+      await this.session.run(feeds, fetches);
+    } catch (error) {
+      throw explain(error, this.equations);
+    }
+  }
+
+  private wrap({ dtype, data, shape }: Tensor): ort.Tensor {
+    return new this.library.Tensor(dtype as "float32", data as Float32Array, shape);
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+/** onnxruntime's error with the primitive, and the user's line, that the node it names comes from. */
+function explain(error: unknown, equations: readonly Equation[]): unknown {
+  if (error instanceof EngineError) return error;
+  const message = (error as Error).message;
+  const index = /(?:Name:\s?'|Node \(|node with name '|\(node |Node:)"?(\d+):[a-z_]+\//.exec(message)?.[1];
+  const equation = index === undefined ? undefined : equations[Number(index)];
+  const what = equation
+    ? `${equation.primitive}${equation.source ? ` (${formatSource(equation.source)})` : ""}`
+    : "a graph";
+  return new EngineError(`onnxruntime could not run ${what}: ${message.trim()}`, { cause: error });
+}
