@@ -1,0 +1,34 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { extname, resolve } from "node:path";
+import { ModelError } from "../graph/errors";
+import type { Model } from "./model";
+import type { LoadRequest } from "./tfjs";
+
+export type { LoadRequest } from "./tfjs";
+export type { Model } from "./model";
+export { parseInputOption, type InputOption } from "./tfjs/inputs";
+
+const CODE = [".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"];
+
+const SUPPORTED = `TensorFlow.js code (${CODE.join(" ")}) and saved TensorFlow.js models (model.json)`;
+
+/** Reads a model file of any kind that is supported. Throws a ModelError where the file or the model is at fault. */
+export async function loadModel(request: LoadRequest): Promise<Model> {
+  const file = resolve(request.file);
+  if (!existsSync(file) || statSync(file).isDirectory()) {
+    const problem = existsSync(file) ? "is a folder" : "does not exist";
+    throw new ModelError(`${request.file} ${problem}; give the path of a model file: ${SUPPORTED}`);
+  }
+  const extension = extname(file).toLowerCase();
+  if (CODE.includes(extension) || extension === ".json" || isJson(file)) {
+    // TensorFlow.js takes a while to load: only where it is needed
+    const { loadTfjsModel } = await import("./tfjs");
+    return loadTfjsModel({ ...request, file });
+  }
+  throw new ModelError(`${request.file} is no model file that can be read; supported are ${SUPPORTED}`);
+}
+
+/** A saved model under another name. */
+function isJson(file: string): boolean {
+  return /^\s*\{/.test(readFileSync(file).subarray(0, 200).toString("latin1"));
+}

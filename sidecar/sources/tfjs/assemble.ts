@@ -1,0 +1,73 @@
+import { checkGraph } from "../../graph/check";
+import { ModelError } from "../../graph/errors";
+import type { Tensor } from "../../graph/tensor";
+import { inferShapes } from "../../primitives";
+import type { BatchInfo, Model, Port } from "../model";
+import { proveIndependence, type Coupling } from "./independence";
+import type { Subject } from "./subject";
+import { tf } from "./tensorflow";
+import { dtypeOf, typedArray } from "./trace";
+import { NoBatchAxis, traceSubject, type Traced } from "./tracing";
+
+type Description = Pick<Model, "file" | "export" | "format">;
+
+/** Traces a subject, finds out whether its examples are independent, and puts the model together. */
+export async function assembleModel(subject: Subject, description: Description, batch: number): Promise<Model> {
+  const { traced, info } = await traceOneOrAll(subject, batch);
+  const { graph } = traced;
+  checkGraph(graph, inferShapes);
+  const weights: Record<string, Tensor> = {};
+  for (const { name, tensor } of traced.weights) {
+    const dtype = dtypeOf(tensor);
+    weights[name] = { shape: [...tensor.shape], dtype, data: typedArray(tensor.dataSync(), dtype) };
+  }
+  return {
+    ...description,
+    framework: `TensorFlow.js ${tf.version.tfjs}`,
+    graph,
+    inputs: subject.inputs.map(({ name, shape, dtype }) => ({ name, shape: [...shape], dtype })),
+    outputs: graph.outputs.map(({ shape, dtype }, index): Port => ({
+      name: traced.outputNames[index],
+      shape: info.coupled && shape[0] === info.size ? shape.slice(1) : shape,
+      dtype,
+    })),
+    parameters: traced.weights
+      .filter(({ role }) => role === "parameter")
+      .map(({ name, trainable, source }) => ({ name, trainable, source })),
+    batch: info,
+    weights,
+  };
+}
+
+/** The function of one example where that is all there is to the model, else of the whole batch. */
+async function traceOneOrAll(subject: Subject, batch: number): Promise<{ traced: Traced; info: BatchInfo }> {
+  const whole = async (size: number, { reason, source }: Coupling): Promise<{ traced: Traced; info: BatchInfo }> => ({
+    traced: await traceSubject(subject, size),
+    info: { coupled: true, size, reason, source },
+  });
+  const { frozenBatch, source } = subject;
+  if (!subject.inputs.some(({ batched }) => batched)) {
+    return { traced: await traceSubject(subject, null), info: { coupled: false } };
+  }
+  if (frozenBatch !== null && frozenBatch > 1) {
+    return whole(frozenBatch, { reason: `the model's batch size is fixed at ${frozenBatch}`, source });
+  }
+  let coupling: Coupling | null;
+  try {
+    const single = await traceSubject(subject, null);
+    coupling = frozenBatch === 1 ? null : await proveIndependence(subject, single);
+    if (coupling === null) return { traced: single, info: { coupled: false } };
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    // A model that refuses a batch of one or two may have a batch size written into it.
+    coupling =
+      error instanceof NoBatchAxis
+        ? { reason: error.message, source: error.source }
+        : { reason: `the model does not run on a batch of 1 or 2 (${error.message})`, source: error.source };
+    if (batch <= 2 && !(error instanceof NoBatchAxis)) throw error;
+    return whole(batch, coupling).catch(() => {
+      throw error;
+    });
+  }
+  return whole(batch, coupling);
+}

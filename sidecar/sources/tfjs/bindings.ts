@@ -1,0 +1,184 @@
+import { readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import { parse, type Node, type Pattern, type Program } from "acorn";
+import { transformSync, type Loader } from "esbuild";
+import { ModelError } from "../../graph/errors";
+import type { Source } from "../../graph/graph";
+import { syntaxError } from "./syntax-error";
+
+/** The names that a code file binds at its top level, exported or not. */
+export interface Binding {
+  readonly name: string;
+  readonly isExported: boolean;
+  readonly source: Source;
+}
+
+const loaders: Record<string, Loader> = {
+  ".ts": "ts",
+  ".mts": "ts",
+  ".cts": "ts",
+  ".tsx": "tsx",
+  ".js": "jsx",
+  ".mjs": "js",
+  ".cjs": "js",
+  ".jsx": "jsx",
+};
+
+export const codeExtensions = Object.keys(loaders);
+
+export function isCodeFile(file: string): boolean {
+  return extname(file).toLowerCase() in loaders;
+}
+
+export function loaderOf(file: string): Loader {
+  return loaders[extname(file).toLowerCase()] ?? "js";
+}
+
+export function readCode(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    throw new ModelError("the file cannot be read; check the path", { file, line: 1, column: 1 });
+  }
+}
+
+/** Types are taken out first; positions come back through that step's source map. */
+export function topLevelBindings(file: string, code: string): Binding[] {
+  let transformed;
+  try {
+    transformed = transformSync(code, {
+      loader: loaderOf(file),
+      sourcefile: file,
+      sourcemap: "external",
+      target: "esnext",
+      logLevel: "silent",
+      // Which compiler options the user has does not change what is bound.
+      tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: false } },
+    });
+  } catch (error) {
+    throw syntaxError(error, file) ?? error;
+  }
+  const map = new TraceMap(transformed.map, undefined);
+  const program = parseProgram(transformed.code);
+  if (!program) return [];
+  const bindings = new Map<string, Binding>();
+  const exported = new Set<string>();
+  for (const statement of program.body) {
+    for (const { name, node, isExported } of boundBy(statement)) {
+      const start = node.loc?.start ?? { line: 1, column: 0 };
+      const { line, column } = originalPositionFor(map, start);
+      bindings.set(name, { name, isExported, source: { file, line: line ?? 1, column: (column ?? 0) + 1 } });
+    }
+    for (const name of exportedBy(statement)) exported.add(name);
+  }
+  return [...bindings.values()].map((binding) => ({
+    ...binding,
+    isExported: binding.isExported || exported.has(binding.name),
+  }));
+}
+
+function parseProgram(code: string): Program | null {
+  for (const sourceType of ["module", "script"] as const) {
+    try {
+      return parse(code, {
+        ecmaVersion: "latest",
+        sourceType,
+        locations: true,
+        allowReturnOutsideFunction: true,
+        allowAwaitOutsideFunction: true,
+        allowHashBang: true,
+      });
+    } catch {
+      // An old script that is no module: its syntax is looser.
+    }
+  }
+  return null;
+}
+
+interface Bound {
+  readonly name: string;
+  readonly node: Node;
+  readonly isExported: boolean;
+}
+
+function boundBy(statement: Program["body"][number], isExported = false): Bound[] {
+  switch (statement.type) {
+    case "VariableDeclaration":
+      return statement.declarations.flatMap(({ id }) =>
+        namesIn(id).map(({ name, node }) => ({ name, node, isExported })),
+      );
+    case "FunctionDeclaration":
+    case "ClassDeclaration":
+      return [{ name: statement.id.name, node: statement, isExported }];
+    case "ExportNamedDeclaration":
+      return statement.declaration ? boundBy(statement.declaration, true) : [];
+    case "ExportDefaultDeclaration": {
+      const { declaration } = statement;
+      const isNamed = declaration.type === "FunctionDeclaration" || declaration.type === "ClassDeclaration";
+      return isNamed && declaration.id ? [{ name: declaration.id.name, node: declaration, isExported: true }] : [];
+    }
+    default:
+      return [];
+  }
+}
+
+/** `export { a, b as c }` and `export default a`. */
+function exportedBy(statement: Program["body"][number]): string[] {
+  if (statement.type === "ExportDefaultDeclaration") {
+    return statement.declaration.type === "Identifier" ? [statement.declaration.name] : [];
+  }
+  if (statement.type !== "ExportNamedDeclaration" || statement.source) return [];
+  return statement.specifiers.flatMap(({ local }) => (local.type === "Identifier" ? [local.name] : []));
+}
+
+function namesIn(pattern: Pattern): { name: string; node: Node }[] {
+  switch (pattern.type) {
+    case "Identifier":
+      return [{ name: pattern.name, node: pattern }];
+    case "ArrayPattern":
+      return pattern.elements.flatMap((element) => (element ? namesIn(element) : []));
+    case "ObjectPattern":
+      return pattern.properties.flatMap((property) =>
+        namesIn(property.type === "RestElement" ? property.argument : property.value),
+      );
+    case "AssignmentPattern":
+      return namesIn(pattern.left);
+    case "RestElement":
+      return namesIn(pattern.argument);
+    default:
+      return [];
+  }
+}
+
+/** The names of a function's parameters; one that is taken apart has the name of its place: `input0`. */
+export function parameterNames(callable: (...args: never[]) => unknown): string[] {
+  const text = callable.toString();
+  for (const source of [`(${text})`, `({${text}})`]) {
+    try {
+      const program = parse(source, { ecmaVersion: "latest" });
+      const names = parametersIn(program);
+      if (names) return names;
+    } catch {
+      // A method's text is no expression of its own.
+    }
+  }
+  return Array.from({ length: callable.length }, (_, index) => `input${index}`);
+}
+
+function parametersIn(program: Program): string[] | null {
+  const [statement] = program.body;
+  if (statement?.type !== "ExpressionStatement") return null;
+  let node: unknown = statement.expression;
+  if (statement.expression.type === "ObjectExpression") {
+    const [property] = statement.expression.properties;
+    node = property?.type === "Property" ? property.value : null;
+  }
+  const { params } = (node ?? {}) as { params?: Pattern[] };
+  return (
+    params?.map((pattern, index) => {
+      const inner = pattern.type === "AssignmentPattern" ? pattern.left : pattern;
+      return inner.type === "Identifier" ? inner.name : `input${index}`;
+    }) ?? null
+  );
+}

@@ -1,0 +1,166 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { compileFunction, constants } from "node:vm";
+import { build, type BuildFailure, type Plugin } from "esbuild";
+import { loaderOf, type Binding } from "./bindings";
+import { tensorflowModule, tensorflowPackages } from "./namespace";
+import { forgetBundle, registerBundle } from "./places";
+import { syntaxError } from "./syntax-error";
+
+/** Bundles a code file of the user's and evaluates it, so that its imports of TensorFlow.js reach our instance. */
+
+/** A file's top-level bindings and exports, after it has run. */
+export interface Evaluated {
+  /** Reads a top-level binding, which may have been assigned since. */
+  readonly bindings: Readonly<Record<string, () => unknown>>;
+  readonly exports: unknown;
+}
+
+const TENSORFLOW = Symbol.for("kernelscope.tensorflow");
+const BINDINGS = Symbol.for("kernelscope.bindings");
+
+type Globals = Record<symbol, unknown>;
+
+export async function evaluate(file: string, code: string, bindings: readonly Binding[]): Promise<Evaluated> {
+  const bundle = await bundleCode(file, code, bindings);
+  const globals = globalThis as unknown as Globals;
+  let bound: Record<string, () => unknown> = {};
+  globals[TENSORFLOW] = tensorflowModule;
+  globals[BINDINGS] = (getters: typeof bound) => (bound = getters);
+  // User errors are placed by their stack, of which V8 keeps but ten frames by default.
+  Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 100);
+  const exports = bundle.format === "cjs" ? evaluateScript(bundle, file) : await evaluateModule(bundle);
+  return { bindings: bound, exports };
+}
+
+interface Bundle {
+  readonly code: string;
+  readonly sourceMap: string;
+  /** The name under which the code runs; source map entries are relative to its folder. */
+  readonly name: string;
+  readonly format: "cjs" | "esm";
+}
+
+async function bundleCode(file: string, code: string, bindings: readonly Binding[]): Promise<Bundle> {
+  try {
+    return await runEsbuild(file, code, bindings, "cjs");
+  } catch (error) {
+    // CommonJS has no `await` at the top level; modules of their own do.
+    const usesAwait = (error as Partial<BuildFailure>).errors?.some(({ text }) => /top-level await/i.test(text));
+    if (!usesAwait) throw syntaxError(error, file) ?? error;
+  }
+  try {
+    return await runEsbuild(file, code, bindings, "esm");
+  } catch (error) {
+    throw syntaxError(error, file) ?? error;
+  }
+}
+
+async function runEsbuild(
+  file: string,
+  code: string,
+  bindings: readonly Binding[],
+  format: "cjs" | "esm",
+): Promise<Bundle> {
+  const name = join(dirname(file), `.${basename(file)}.kernelscope.js`);
+  const require = `import { createRequire as $require } from "node:module"; const require = $require(${JSON.stringify(file)});`;
+  const { outputFiles } = await build({
+    entryPoints: [file],
+    outfile: name,
+    write: false,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format,
+    sourcemap: "external",
+    sourcesContent: false,
+    logLevel: "silent",
+    legalComments: "none",
+    keepNames: true,
+    loader: { ".node": "copy" },
+    define: {
+      "import.meta.url": JSON.stringify(pathToFileURL(file).href),
+      "import.meta.dirname": JSON.stringify(dirname(file)),
+      "import.meta.filename": JSON.stringify(file),
+    },
+    banner: format === "esm" ? { js: require } : {},
+    plugins: [ours(), nativeModules(), withBindings(file, code, bindings)],
+  });
+  const text = (ending: string): string => (outputFiles ?? []).find(({ path }) => path.endsWith(ending))?.text ?? "";
+  return { code: text(".js"), sourceMap: text(".js.map"), name, format };
+}
+
+/** Imports of TensorFlow.js, also from packages of the user's, reach our instance. */
+function ours(): Plugin {
+  return {
+    name: "tensorflow",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: tensorflowPackages }, ({ path }) => ({ path, namespace: "tensorflow" }));
+      onLoad({ filter: /.*/, namespace: "tensorflow" }, ({ path }) => ({
+        contents: `module.exports = globalThis[Symbol.for("kernelscope.tensorflow")](${JSON.stringify(path)})`,
+        loader: "js",
+      }));
+    },
+  };
+}
+
+/** Compiled add-ons stay where they are. */
+function nativeModules(): Plugin {
+  return {
+    name: "native",
+    setup({ onResolve }) {
+      onResolve({ filter: /\.node$/ }, ({ path, resolveDir }) => ({
+        path: path.startsWith(".") ? join(resolveDir, path) : path,
+        external: true,
+      }));
+    },
+  };
+}
+
+/** Makes the file's top-level bindings readable from outside, with a line at its end, so that no line moves. */
+function withBindings(file: string, code: string, bindings: readonly Binding[]): Plugin {
+  const getters = bindings.map(({ name }) => `${JSON.stringify(name)}: () => ${name}`).join(", ");
+  return {
+    name: "bindings",
+    setup({ onLoad }) {
+      onLoad({ filter: /.*/, namespace: "file" }, ({ path }) =>
+        path === file
+          ? {
+              contents: `${code}\n;globalThis[Symbol.for("kernelscope.bindings")]({ ${getters} });`,
+              loader: loaderOf(file),
+            }
+          : null,
+      );
+    },
+  };
+}
+
+function evaluateScript(bundle: Bundle, file: string): unknown {
+  registerBundle(bundle.name, bundle.sourceMap);
+  const run = compileFunction(bundle.code, ["exports", "require", "module", "__filename", "__dirname"], {
+    filename: bundle.name,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }) as (...args: unknown[]) => void;
+  const module = { exports: {} as unknown };
+  run(module.exports, createRequire(file), module, file, dirname(file));
+  return module.exports;
+}
+
+/** A module has to be a file; it lives for as long as it takes to load it. */
+async function evaluateModule(bundle: Bundle): Promise<unknown> {
+  const folder = mkdtempSync(join(tmpdir(), "kernelscope-"));
+  const path = join(folder, "model.mjs");
+  try {
+    writeFileSync(path, bundle.code);
+    registerBundle(path, bundle.sourceMap, bundle.name);
+    return await import(/* @vite-ignore */ pathToFileURL(path).href);
+  } catch (error) {
+    if (error instanceof SyntaxError) forgetBundle(path);
+    throw error;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

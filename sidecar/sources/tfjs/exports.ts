@@ -1,0 +1,183 @@
+import { basename } from "node:path";
+import { ModelError } from "../../graph/errors";
+import type { Source } from "../../graph/graph";
+import type { Binding } from "./bindings";
+import type { Evaluated } from "./bundle";
+import type { Callable } from "./function";
+import { placeOfLayer } from "./layers";
+import { tf } from "./tensorflow";
+
+/** Which of a code file's values is the model: the one that EXPORT names, or the only one there is. */
+export interface Chosen {
+  /** The binding's name, as EXPORT would give it. */
+  readonly name: string;
+  readonly value: tf.LayersModel | tf.GraphModel | Callable;
+  readonly source: Source | null;
+}
+
+interface Candidate {
+  readonly name: string;
+  readonly value: unknown;
+  readonly source: Source | null;
+  readonly isExported: boolean;
+}
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+export function isModel(value: unknown): value is tf.LayersModel | tf.GraphModel {
+  return value instanceof tf.LayersModel || value instanceof tf.GraphModel;
+}
+
+function isFunction(value: unknown): value is AnyFunction {
+  return typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value));
+}
+
+/** `name`, `name.member`, or `name(JSON, ...)`. */
+interface ExportText {
+  readonly path: readonly string[];
+  readonly args: readonly unknown[] | null;
+}
+
+function parseExport(text: string, file: string): ExportText {
+  const match = /^\s*([A-Za-z_$][\w$]*(?:\.[\w$]+)*)\s*(?:\((.*)\))?\s*$/s.exec(text);
+  if (!match) {
+    throw new ModelError(
+      `${text} names no binding; write a name, or a factory with JSON arguments such as createModel(40,[128])`,
+      start(file),
+    );
+  }
+  const [, path, args] = match as unknown as [string, string, string | undefined];
+  if (args === undefined) return { path: path.split("."), args: null };
+  try {
+    return { path: path.split("."), args: JSON.parse(`[${args}]`) as unknown[] };
+  } catch {
+    throw new ModelError(`the arguments in ${text} are not JSON; quote strings with double quotes`, start(file));
+  }
+}
+
+/** The value that EXPORT names. A factory is called; promises are awaited. */
+export async function namedExport(
+  file: string,
+  text: string,
+  evaluated: Evaluated,
+  bindings: readonly Binding[],
+): Promise<Chosen> {
+  const { path, args } = parseExport(text, file);
+  const candidates = await candidatesOf(file, evaluated, bindings);
+  const root = candidates.find(({ name }) => name === path[0]);
+  if (!root) {
+    throw new ModelError(`the file has no top-level binding ${path[0]}; ${listOf(candidates)}`, start(file));
+  }
+  let value = await root.value;
+  for (const member of path.slice(1)) value = await (value as Record<string, unknown> | null)?.[member];
+  if (args !== null) {
+    if (!isFunction(value))
+      throw new ModelError(`${path.join(".")} is no function; leave out the arguments`, root.source);
+    const made = await value(...args);
+    if (isModel(made)) return { name: text, value: made, source: placeOf(made) ?? root.source };
+    if (isFunction(made)) return { name: text, value: made as Callable, source: root.source };
+    throw new ModelError(`${text} returns no model and no function on tensors; return one`, root.source);
+  }
+  return usable({ ...root, name: text, value }, file, candidates);
+}
+
+/**
+ * The only model in the file. Where there is no model, the only function: an exported one if any is exported. A function
+ * without parameters is called, as a factory.
+ */
+export async function onlyExport(file: string, evaluated: Evaluated, bindings: readonly Binding[]): Promise<Chosen> {
+  const candidates = await candidatesOf(file, evaluated, bindings);
+  const models = distinct(candidates.filter(({ value }) => isModel(value)));
+  if (models.length === 1) return usable(models[0], file, candidates);
+  if (models.length > 1) throw several(file, models);
+  const functions = distinct(candidates.filter(({ value }) => isFunction(value)));
+  const exported = functions.filter(({ isExported }) => isExported);
+  const chosen = exported.length > 0 ? exported : functions;
+  if (chosen.length === 1) return usable(chosen[0], file, candidates);
+  if (chosen.length > 1) throw several(file, chosen);
+  throw new ModelError(
+    `there is no model in ${basename(file)}: bind a LayersModel, a GraphModel or a function on tensors at the top level`,
+    start(file),
+  );
+}
+
+async function usable(candidate: Candidate, file: string, all: readonly Candidate[]): Promise<Chosen> {
+  const { name, value, source } = candidate;
+  if (isModel(value)) return { name, value, source: placeOf(value) ?? source };
+  if (isFunction(value)) {
+    if (value.length > 0) return { name, value: value as Callable, source };
+    const made = await value();
+    if (isModel(made)) return { name, value: made, source: placeOf(made) ?? source };
+    if (isFunction(made)) return { name, value: made as Callable, source };
+    throw new ModelError(
+      `the function ${name} returns no model; return one, or name another binding: ${listOf(all)}`,
+      source,
+    );
+  }
+  throw new ModelError(`${name} is no model and no function; ${listOf(all)}`, source ?? start(file));
+}
+
+function placeOf(model: tf.LayersModel | tf.GraphModel): Source | null {
+  return model instanceof tf.LayersModel ? placeOfLayer(model) : null;
+}
+
+/** Top-level bindings, and what is exported under another name. */
+async function candidatesOf(file: string, evaluated: Evaluated, bindings: readonly Binding[]): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  for (const { name, isExported, source } of bindings) {
+    const value = await settled(evaluated.bindings[name]);
+    if (value !== undefined) candidates.push({ name, value, source, isExported });
+  }
+  const { exports } = evaluated;
+  const exported = typeof exports === "object" && exports !== null ? Object.keys(exports) : [];
+  for (const name of exported) {
+    const value = await settled(() => (exports as Record<string, unknown>)[name]);
+    const bound = candidates.find((candidate) => candidate.value === value && value !== undefined);
+    if (value === undefined) continue;
+    if (bound) candidates[candidates.indexOf(bound)] = { ...bound, isExported: true };
+    if (!candidates.some((candidate) => candidate.name === name)) {
+      candidates.push({ name, value, source: bound?.source ?? start(file), isExported: true });
+    }
+  }
+  // `module.exports = model`
+  if (isModel(exports) || isFunction(exports)) {
+    const bound = candidates.find((candidate) => candidate.value === exports);
+    candidates.push({ name: "default", value: exports, source: bound?.source ?? start(file), isExported: true });
+    if (bound) candidates[candidates.indexOf(bound)] = { ...bound, isExported: true };
+  }
+  return candidates;
+}
+
+/** A promise's value; `undefined` for a binding that was never reached. */
+async function settled(read: (() => unknown) | undefined): Promise<unknown> {
+  let value: unknown;
+  try {
+    value = read?.();
+  } catch {
+    return undefined;
+  }
+  return value instanceof Promise ? await (value as Promise<unknown>) : value;
+}
+
+/** One candidate for each value: a model that is bound and exported is one model. */
+function distinct(candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter(({ value }, index) => candidates.findIndex((other) => other.value === value) === index);
+}
+
+function several(file: string, candidates: readonly Candidate[]): ModelError {
+  const names = candidates.map(({ name, source }) => `${name} (line ${source?.line ?? 1})`).join(", ");
+  return new ModelError(
+    `there are several models in ${basename(file)}: ${names}; name one, as in ${basename(file)}#${candidates[0].name}`,
+    candidates[0].source ?? start(file),
+  );
+}
+
+function listOf(candidates: readonly Candidate[]): string {
+  const usableOnes = distinct(candidates.filter(({ value }) => isModel(value) || isFunction(value)));
+  if (usableOnes.length === 0) return "it has no models and no functions";
+  return `it has ${usableOnes.map(({ name, source }) => `${name} (line ${source?.line ?? 1})`).join(", ")}`;
+}
+
+function start(file: string): Source {
+  return { file, line: 1, column: 1 };
+}

@@ -1,0 +1,115 @@
+import { resolve } from "node:path";
+import { ModelError } from "../../graph/errors";
+import type { Model } from "../model";
+import { assembleModel } from "./assemble";
+import { isCodeFile, readCode, topLevelBindings } from "./bindings";
+import { evaluate } from "./bundle";
+import { namedExport, onlyExport, type Chosen } from "./exports";
+import { artifactsOf, placeOf, readSavedModel, type SavedModel } from "./file-handler";
+import { functionSubject } from "./function";
+import { graphModelSubject } from "./graph-model";
+import type { InputOption } from "./inputs";
+import { layersModelSubject } from "./layers-model";
+import { recordingBackend } from "./runtime";
+import type { Subject } from "./subject";
+import { tf } from "./tensorflow";
+import { asModelError } from "./tracing";
+
+export { parseInputOption, type InputOption } from "./inputs";
+export { TfjsOpaqueHost } from "./opaque";
+
+export interface LoadRequest {
+  readonly file: string;
+  readonly export: string | null;
+  readonly inputs: readonly InputOption[];
+  /** The number of examples that is analysed: a model whose examples are coupled is traced at it. */
+  readonly batch: number;
+}
+
+/** Reads a TensorFlow.js model, from code or as it was saved. */
+export async function loadTfjsModel(request: LoadRequest): Promise<Model> {
+  const file = resolve(request.file);
+  recordingBackend();
+  return isCodeFile(file) ? loadCode({ ...request, file }) : loadSaved({ ...request, file });
+}
+
+async function loadCode(request: LoadRequest): Promise<Model> {
+  const { file } = request;
+  const code = readCode(file);
+  const bindings = topLevelBindings(file, code);
+  let chosen: Chosen;
+  let subject: Subject;
+  try {
+    const evaluated = await evaluate(file, code, bindings);
+    chosen =
+      request.export === null
+        ? await onlyExport(file, evaluated, bindings)
+        : await namedExport(file, request.export, evaluated, bindings);
+    subject = subjectOf(chosen, request, evaluated.bindings);
+  } catch (error) {
+    throw asModelError(error, { file, line: 1, column: 1 });
+  }
+  return assembleModel(subject, { file, export: chosen.name, format: "tfjs-code" }, request.batch);
+}
+
+function subjectOf(
+  { name, value, source }: Chosen,
+  { inputs }: LoadRequest,
+  bindings: Record<string, () => unknown>,
+): Subject {
+  if (value instanceof tf.LayersModel) return layersModelSubject(value, inputs);
+  if (value instanceof tf.GraphModel) return graphModelSubject(value, inputs);
+  return functionSubject(value, name, inputs, bindings, source);
+}
+
+async function loadSaved(request: LoadRequest): Promise<Model> {
+  const saved = readSavedModel(request.file);
+  if (request.export !== null) {
+    throw new ModelError(`a saved model has no binding ${request.export}; leave out #${request.export}`);
+  }
+  const artifacts = artifactsOf(saved);
+  const handler = tf.io.fromMemory(artifacts);
+  const description = { file: request.file, export: null };
+  if (saved.kind === "layers") {
+    let model: tf.LayersModel;
+    try {
+      model = await tf.loadLayersModel(handler);
+    } catch (error) {
+      throw unreadable(error, saved);
+    }
+    return assembleModel(
+      layersModelSubject(model, request.inputs),
+      { ...description, format: "tfjs-layers" },
+      request.batch,
+    );
+  }
+  let model: tf.GraphModel;
+  try {
+    model = await tf.loadGraphModel(handler);
+  } catch (error) {
+    throw unreadable(error, saved);
+  }
+  return assembleModel(
+    graphModelSubject(model, request.inputs),
+    { ...description, format: "tfjs-graph" },
+    request.batch,
+  );
+}
+
+/** What TensorFlow.js says of a topology that it does not understand, at its place in the JSON. */
+function unreadable(error: unknown, saved: SavedModel): ModelError {
+  if (error instanceof ModelError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const unknown = /Unknown layer: (\S+?)\./.exec(message);
+  if (unknown) {
+    return new ModelError(
+      `the saved model has a layer of the class ${unknown[1]}, which TensorFlow.js does not know; register the class ` +
+        "with tf.serialization.registerClass in a code file that loads this model, and analyse that file",
+      placeOf(saved, JSON.stringify(unknown[1])),
+    );
+  }
+  return new ModelError(
+    `TensorFlow.js cannot build the saved model (${message.trim()}); save it again`,
+    placeOf(saved, "modelTopology"),
+  );
+}

@@ -1,0 +1,139 @@
+import type { Source } from "../../graph/graph";
+import { userFrames } from "./places";
+import { tf } from "./tensorflow";
+
+/**
+ * What TensorFlow.js does not remember about layers: the line that constructed each one, which layer a weight belongs
+ * to, and which layer is being called now.
+ */
+
+type Layer = tf.layers.Layer;
+type LayerVariable = tf.LayerVariable;
+
+interface LayerCall {
+  readonly layer: Layer;
+  /** User frames below this call; more of them means that user code is running inside the layer. */
+  readonly userFrames: number;
+  readonly constructed: Source | null;
+  /** Names of the layers that are being called, without the outermost model: `block_1/conv`. */
+  readonly path: string;
+}
+
+interface WeightOwner {
+  readonly layer: Layer;
+  /** False for state such as moving averages, whatever the layer's own `trainable` says. */
+  readonly declaredTrainable: boolean;
+}
+
+const constructionPlaces = new WeakMap<Layer, Source>();
+const owners = new WeakMap<LayerVariable, WeightOwner>();
+const calls: LayerCall[] = [];
+
+export function currentLayer(): LayerCall | null {
+  return calls.length > 0 ? calls[calls.length - 1] : null;
+}
+
+export function placeOfLayer(layer: Layer): Source | null {
+  return constructionPlaces.get(layer) ?? null;
+}
+
+export function ownerOf(weight: LayerVariable): WeightOwner | null {
+  return owners.get(weight) ?? null;
+}
+
+type Call = (inputs: tf.Tensor | tf.Tensor[], kwargs: Record<string, unknown>) => tf.Tensor | tf.Tensor[];
+
+let installed = false;
+
+/** Hooks the Layer base class. Layers that exist already are not seen. */
+export function observeLayers(): void {
+  if (installed) return;
+  installed = true;
+  const prototype = tf.layers.Layer.prototype as Layer & { addWeight: (...args: unknown[]) => LayerVariable };
+
+  // Every layer's constructor assigns `id` first thing. That is the one moment at which all layers can be seen: the
+  // factories, user classes and layers made by other layers all pass here, and constructors cannot be replaced.
+  Object.defineProperty(prototype, "id", {
+    configurable: true,
+    set(this: Layer, id: number) {
+      Object.defineProperty(this, "id", { value: id, writable: true, enumerable: true, configurable: true });
+      const { innermost } = userFrames();
+      if (innermost) constructionPlaces.set(this, innermost);
+      observeCalls(this);
+    },
+  });
+
+  const { addWeight } = prototype;
+  prototype.addWeight = function (this: Layer, ...args: unknown[]): LayerVariable {
+    const weight = addWeight.apply(this, args);
+    owners.set(weight, { layer: this, declaredTrainable: args[5] !== false });
+    return weight;
+  };
+}
+
+/** Models call `layer.call` without `apply`, so the method itself is wrapped, on each instance. */
+function observeCalls(layer: Layer): void {
+  Object.defineProperty(layer, "call", {
+    configurable: true,
+    writable: true,
+    enumerable: false,
+    value: function (this: Layer, inputs: tf.Tensor | tf.Tensor[], kwargs: Record<string, unknown>) {
+      const outer = currentLayer();
+      calls.push({
+        layer: this,
+        userFrames: userFrames().count,
+        constructed: placeOfLayer(this) ?? outer?.constructed ?? null,
+        path: pathOf(this, outer),
+      });
+      try {
+        return (Object.getPrototypeOf(this) as { call: Call }).call.call(this, inputs, kwargs);
+      } catch (error) {
+        rememberError(error, this, outer);
+        throw error;
+      } finally {
+        calls.pop();
+        forgetMask(kwargs);
+      }
+    },
+  });
+}
+
+interface FailedCall {
+  readonly path: string;
+  readonly constructed: Source | null;
+}
+
+const failedCalls = new WeakMap<object, FailedCall>();
+
+/** The innermost layer in whose call an error was thrown. */
+export function failedCallOf(error: unknown): FailedCall | null {
+  return typeof error === "object" && error !== null ? (failedCalls.get(error) ?? null) : null;
+}
+
+function rememberError(error: unknown, layer: Layer, outer: LayerCall | null): void {
+  if (typeof error !== "object" || error === null || failedCalls.has(error)) return;
+  failedCalls.set(error, { path: pathOf(layer, outer), constructed: placeOfLayer(layer) });
+}
+
+function pathOf(layer: Layer, outer: LayerCall | null): string {
+  const isModel = layer instanceof tf.LayersModel;
+  if (outer === null) return isModel ? "" : layer.name;
+  // A Sequential runs through a model of its own making, which is no level of its own to the user.
+  if (isModel && (outer.layer as { model?: unknown }).model === layer) return outer.path;
+  return outer.path === "" ? layer.name : `${outer.path}/${layer.name}`;
+}
+
+/**
+ * TensorFlow.js leaves the mask of one call in the arguments that a nested model's node keeps, and would use it, stale,
+ * in the next call.
+ */
+function forgetMask(kwargs: Record<string, unknown> | null | undefined): void {
+  if (!kwargs?.mask) return;
+  const masks = Array.isArray(kwargs.mask) ? (kwargs.mask as unknown[]) : [kwargs.mask];
+  if (masks.some((mask) => mask instanceof tf.Tensor)) delete kwargs.mask;
+}
+
+/** What a test of one trace must not see of another: calls left on the stack by an error. */
+export function forgetCalls(): void {
+  calls.length = 0;
+}

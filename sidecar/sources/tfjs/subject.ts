@@ -1,0 +1,61 @@
+import type { Source } from "../../graph/graph";
+import type { TracedInput } from "./inputs";
+import type { tf } from "./tensorflow";
+
+/** What is traced: a model or a function, in terms that tracing needs. */
+export interface Subject {
+  readonly inputs: readonly TracedInput[];
+  /** Parameters and buffers by the model's own account. */
+  readonly weights: readonly Weight[];
+  /** Whether weights that are not used are left out, as a function's variables are. */
+  readonly onlyUsedWeights: boolean;
+  /** The one number of examples that the model accepts, where it is frozen. */
+  readonly frozenBatch: number | null;
+  /** Where the model is made, for what concerns it as a whole. */
+  readonly source: Source | null;
+  call(inputs: tf.Tensor[]): Promise<NamedTensor[]> | NamedTensor[];
+}
+
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: tf.Tensor;
+}
+
+export interface Weight {
+  readonly name: string;
+  readonly role: "parameter" | "buffer";
+  readonly trainable: boolean;
+  readonly source: Source | null;
+  /** The array with the weight's value. */
+  readonly tensor: tf.Tensor;
+  /** Puts another tensor in the weight's place; the result puts the weight back. */
+  replace(tensor: tf.Tensor): () => void;
+}
+
+/** Names made unique by numbers at their end, in order. */
+export function uniqueNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let unique = name;
+    for (let number = 1; taken.has(unique) || (number > 1 && names.includes(unique)); number++)
+      unique = `${name}_${number}`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
+/** A variable as a weight. Its value is swapped by its array, as user code holds the variable itself. */
+export function variableWeight(
+  variable: tf.Variable,
+  parts: Pick<Weight, "name" | "role" | "trainable" | "source">,
+): Weight {
+  return {
+    ...parts,
+    tensor: variable,
+    replace(tensor) {
+      const { dataId } = variable;
+      variable.dataId = tensor.dataId;
+      return () => (variable.dataId = dataId);
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import type { Source } from "../../graph/graph";
+import type { RecordingBackend } from "./backend";
+import { userFrames } from "./places";
+import { tf } from "./tensorflow";
+import { activeTrace } from "./trace";
+
+/** What TensorFlow.js does not remember about variables: the line that made each one, and an array of its own. */
+
+const places = new WeakMap<tf.Variable, Source>();
+let installed = false;
+
+export function placeOfVariable(variable: tf.Variable): Source | null {
+  return places.get(variable) ?? null;
+}
+
+/** All variables that exist, in the order in which they were made. */
+export function liveVariables(): tf.Variable[] {
+  return Object.values(tf.engine().state.registeredVariables);
+}
+
+export function observeVariables(backend: RecordingBackend): void {
+  if (installed) return;
+  installed = true;
+  const engine = tf.engine();
+  const makeVariable = engine.makeVariable.bind(engine);
+  engine.makeVariable = (initial, trainable, name, dtype) => {
+    const source = userFrames().innermost;
+    // A variable shares its array with the tensor it is made from. Two variables made from one tensor must stay two.
+    const own = backend.hasElements(initial.dataId)
+      ? tf.tidy(() => tf.keep(tf.tensor(backend.readSync(initial.dataId) as never, initial.shape, initial.dtype)))
+      : initial;
+    const variable = makeVariable(own, trainable, uniqueName(name), dtype);
+    if (own !== initial) own.dispose();
+    if (source) places.set(variable, source);
+    if (own !== initial) activeTrace()?.onVariable?.(variable);
+    return variable;
+  };
+}
+
+/** A model factory that is called twice makes variables of the same names twice, which TensorFlow.js refuses. */
+function uniqueName(name: string | undefined): string | undefined {
+  const { registeredVariables } = tf.engine().state;
+  if (name === undefined || !(name in registeredVariables)) return name;
+  let number = 1;
+  while (`${name}_${number}` in registeredVariables) number++;
+  return `${name}_${number}`;
+}
