@@ -26,4 +26,6 @@ export interface Backend<T> {
   sliceAt(value: T, index: number, type: Value): T;
   stack(length: number, slice: ValueType): Collector<T>;
   sum(type: ValueType): Collector<T>;
+  /** Called at the end of a run: gives back what is shared with others in the process. */
+  leave?(): void;
 }

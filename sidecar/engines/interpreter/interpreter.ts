@@ -23,31 +23,42 @@ interface Program<T> {
  */
 export class Interpreter<T> implements Executable {
   private readonly program: Program<T>;
+  private readonly fixed = new Map<Value, T>();
   private liveBytes = 0;
   /** The most bytes that arguments, constants and live values took at once in the last run, without temporaries of an operation. */
   peakBytes = 0;
 
+  /** @param fixed arguments whose values are uploaded once, and which are then not asked for at a run */
   constructor(
     graph: Graph,
     private readonly backend: Backend<T>,
+    fixed: ReadonlyMap<Value, Tensor> = new Map(),
   ) {
     this.program = this.prepare(graph);
+    for (const { value } of argumentsOf(graph)) {
+      const tensor = fixed.get(value);
+      if (tensor) this.fixed.set(value, backend.upload(tensor, value));
+    }
   }
 
   async run(inputs: readonly Tensor[], options: RunOptions = {}): Promise<Tensor[]> {
     const { graph } = this.program;
-    checkArguments(graph, inputs);
+    checkArguments(graph, inputs, this.fixed);
     const pacer = new Pacer(this.program.steps, options);
     this.liveBytes = constantBytes(this.program);
     this.peakBytes = this.liveBytes;
 
     const uploaded: T[] = [];
     try {
-      for (const [index, { value }] of argumentsOf(graph).entries()) {
-        uploaded.push(this.backend.upload(inputs[index], value));
+      const values = argumentsOf(graph).map(({ value }, index) => {
         this.hold(value);
-      }
-      const outputs = await this.execute(this.program, uploaded, pacer);
+        const known = this.fixed.get(value);
+        if (known !== undefined) return known;
+        const given = this.backend.upload(inputs[index], value);
+        uploaded.push(given);
+        return given;
+      });
+      const outputs = await this.execute(this.program, values, pacer);
       try {
         const tensors: Tensor[] = [];
         for (const [index, output] of outputs.entries()) {
@@ -60,6 +71,7 @@ export class Interpreter<T> implements Executable {
       }
     } finally {
       for (const value of uploaded) this.backend.free(value);
+      this.backend.leave?.();
     }
   }
 
@@ -70,6 +82,7 @@ export class Interpreter<T> implements Executable {
       for (const body of program.bodies.values()) free(body);
     };
     free(this.program);
+    for (const value of this.fixed.values()) this.backend.free(value);
   }
 
   private prepare(graph: Graph): Program<T> {
@@ -174,13 +187,13 @@ function constantBytes(program: Program<unknown>): number {
 }
 
 /** A wrong argument is a mistake of the caller, which native kernels would answer with a crash or with nonsense. */
-function checkArguments(graph: Graph, tensors: readonly Tensor[]): void {
+function checkArguments(graph: Graph, tensors: readonly Tensor[], fixed: ReadonlyMap<Value, unknown>): void {
   const members = argumentsOf(graph);
   if (members.length !== tensors.length) {
     throw new Error(`the graph has ${members.length} arguments but was given ${tensors.length}`);
   }
   members.forEach(({ name, value }, index) => {
-    if (!sameShape(value.shape, tensors[index].shape)) {
+    if (!fixed.has(value) && !sameShape(value.shape, tensors[index].shape)) {
       throw new Error(
         `argument ${name} has shape ${formatShape(value.shape)} but was given ${formatShape(tensors[index].shape)}`,
       );

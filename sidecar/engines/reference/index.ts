@@ -18,9 +18,9 @@ export function createReferenceEngine({ precision = 64 }: ReferenceOptions = {})
     device: "CPU (plain TypeScript, 64 bit)",
     supports: () => [],
     // eslint-disable-next-line @typescript-eslint/require-await
-    async compile(graph, { opaque } = {}) {
+    async compile(graph, { opaque, fixed } = {}) {
       requireOpaqueHost(graph, opaque);
-      return new Interpreter(graph, new ReferenceBackend(precision, opaque));
+      return new Interpreter(graph, new ReferenceBackend(precision, opaque), fixed);
     },
     dispose: () => Promise.resolve(),
   };

@@ -12,7 +12,9 @@ import { zeros, type Kernel } from "./kernel";
 
 export function reduce(initial: number, join: (sum: number, x: number) => number): Kernel<ReduceAttributes> {
   return ([x], { axes }, output) => {
-    const result = zeros(output).fill(initial);
+    // Of infinity an Int32Array would make 0
+    const bound = output.dtype === "int32" ? Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, initial)) : initial;
+    const result = zeros(output).fill(bound);
     const keptStrides = stridesOf(output.shape);
     const strides = x.shape.map((_, axis) => {
       const before = axes.filter((other) => other < axis).length;

@@ -136,6 +136,9 @@ describe("along axes", () => {
     expect(await evaluate("reduce_max", [x], { axes: [1] })).toEqual([3, 6]);
     expect(await evaluate("reduce_min", [x], { axes: [0] })).toEqual([1, 2, 3]);
     expect(await evaluate("reduce_prod", [x], { axes: [1] })).toEqual([6, 120]);
+    const negative = integers([3], [-5, -3, -4]);
+    expect(await evaluate("reduce_max", [negative], { axes: [0] })).toEqual([-3]);
+    expect(await evaluate("reduce_min", [integers([2], [5, 3])], { axes: [0] })).toEqual([3]);
   });
 
   test("positions of extrema are the first", async () => {
