@@ -33,6 +33,8 @@ export async function createOnnxruntimeEngine(options: OnnxruntimeOptions = {}):
       library.InferenceSession.create(model, {
         executionProviders: [provider],
         graphOptimizationLevel: "all",
+        // With a pattern, the second run allocates all its memory anew beside what the first one took.
+        enableMemPattern: false,
         intraOpNumThreads: threads,
         logSeverityLevel: 3,
         extra: { optimization: { constant_folding_max_output_size_in_bytes: String(largestFolded) } },

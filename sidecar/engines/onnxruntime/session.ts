@@ -3,7 +3,7 @@ import type { Constant, Equation, Value } from "../../graph/graph";
 import { formatSource } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { EngineError } from "../engine";
-import { lowerPiece, type LoweredPiece } from "./lower/graph";
+import { lowerPiece, sentinel, sentinelError, type LoweredPiece } from "./lower/graph";
 import { encodeModel } from "./onnx/encode";
 
 /** Makes sessions: the library, and how to set it up. */
@@ -42,10 +42,14 @@ export class Piece {
     this.lowered.inputs.forEach((name, index) => {
       if (name !== null) feeds[name] = this.wrap(inputs[index]);
     });
-    const fetches = Object.fromEntries(this.lowered.outputs.map((name, index) => [name, this.wrap(outputs[index])]));
+    const fetches: Record<string, ort.Tensor | null> = { [sentinel]: null };
+    this.lowered.outputs.forEach(({ name, shape }, index) => {
+      fetches[name] = this.wrap({ ...outputs[index], shape });
+    });
     try {
       await this.session.run(feeds, fetches);
     } catch (error) {
+      if ((error as Error).message.includes(sentinelError)) return;
       throw explain(error, this.equations);
     }
   }

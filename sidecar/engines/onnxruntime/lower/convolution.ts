@@ -1,9 +1,9 @@
 import { range } from "../../../graph/types";
 import type { ConvAttributes } from "../../../primitives/attributes";
 import { contract } from "./contract";
-import { arrange, extentOf, sizeAlong, splitLabel, withoutUnits, type Labelled } from "./labels";
+import { arrangeGroups, extentOf, sizeAlong, splitGroups, splitLabel, withoutUnits, type Labelled } from "./labels";
 import type { Lower } from "./lowering";
-import { byKernelPosition, byOutputPosition } from "./patches";
+import { patches } from "./patches";
 import type { Ref, Writer } from "./writer";
 
 /**
@@ -140,32 +140,20 @@ function direct(w: Writer, problem: Convolution): Ref {
   const features = ["g", ...batchOf(rhs), "o"];
   const s = spatialLabels(spatial, "s");
   const k = spatialLabels(spatial, "k");
-  const lhsSpatial = s.map((name) => extentOf(lhs, name));
   const size = (labels: readonly string[]): number => sizeAlong(extents, labels);
-  const input = w.reshape(arrange(w, lhs, [...examples, "g", "c", ...s]), [
-    size(examples),
-    size(["g", "c"]),
-    ...lhsSpatial,
-  ]);
-  const kernel = w.reshape(arrange(w, rhs, [...features, "c", ...k]), [
-    size(features),
-    size(["c"]),
-    ...k.map((name) => extents.get(name)!),
-  ]);
-  const outSpatial = s.map((name) => extents.get(name)!);
-  const result = w.node("Conv", [input, kernel], [size(examples), size(features), ...outSpatial], input.type, {
+  const one = (labels: readonly string[]): string[][] => labels.map((name) => [name]);
+  const input = arrangeGroups(w, lhs, [examples, ["g", "c"], ...one(s)]);
+  const kernel = arrangeGroups(w, rhs, [features, ["c"], ...one(k)]);
+  const kernelShape = k.map((name) => extents.get(name)!);
+  const shape = [size(examples), size(features), ...s.map((name) => extents.get(name)!)];
+  const result = w.node("Conv", [input, kernel], shape, input.type, {
     group: size(["g"]),
-    kernel_shape: k.map((name) => extents.get(name)!),
+    kernel_shape: kernelShape,
     strides,
     dilations: dilation,
     pads: [...padding.map(([low]) => low), ...padding.map(([, high]) => high)],
   });
-  const labels = [...examples, ...features, ...s];
-  const ref = w.reshape(
-    result,
-    labels.map((name) => extents.get(name)!),
-  );
-  return arrange(w, { ref, labels }, out);
+  return splitGroups(w, result, [examples, features, ...one(s)], extents, out);
 }
 
 /** Patches of the operand, for each position in the kernel or in the output, whichever are fewer, and a matrix product. */
@@ -174,7 +162,7 @@ function byPatches(w: Writer, problem: Convolution): Ref {
   const k = spatialLabels(problem.spatial, "k");
   const kernel = sizeAlong(problem.extents, k);
   const output = sizeAlong(problem.extents, s);
-  const lhs = kernel <= output ? byKernelPosition(w, problem) : byOutputPosition(w, problem);
+  const lhs = patches(w, problem, kernel <= output ? "k" : "s");
   return contract(w, lhs, withoutUnits(w, problem.rhs), ["c", ...k], problem.out);
 }
 

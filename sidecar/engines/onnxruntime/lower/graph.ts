@@ -1,5 +1,7 @@
 import type { Constant, Equation, Value } from "../../../graph/graph";
-import type { OnnxModel } from "../onnx/messages";
+import type { Shape } from "../../../graph/types";
+import type { OnnxGraph, OnnxModel } from "../onnx/messages";
+import { elementTypes } from "../onnx/schema";
 import { loweringOf } from "./index";
 import { Operands } from "./lowering";
 import { Writer, type Ref } from "./writer";
@@ -12,7 +14,8 @@ const irVersion = 10;
 export interface LoweredPiece {
   readonly model: OnnxModel;
   readonly inputs: readonly (string | null)[];
-  readonly outputs: readonly string[];
+  /** Outputs have as many elements as their values, in the same order, but maybe another shape. */
+  readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
 }
 
 /**
@@ -55,16 +58,35 @@ export function lowerPiece(
   writer.label = "output";
   const taken = new Set(inputs.map((_, index) => `x${index}`));
   const results = outputs.map((value) => {
-    const whole = writer.expand(refOf(value), value.shape);
+    // A reshape into memory that is given would be a copy; the caller views the memory in its own shape instead.
+    const whole = writer.beneathReshape(writer.expand(refOf(value), value.shape));
     const own = taken.has(whole.name) || whole.name.startsWith("c") ? writer.copy(whole) : whole;
     taken.add(own.name);
     return own;
   });
   const graph = writer.finish("kernelscope", inputs.map(refOf), results);
+  addSentinel(graph);
   const read = new Set(graph.input.map((input) => input.name));
   return {
     model: { irVersion, producerName: "kernelscope", opsetImport: [{ domain: "", version: opset }], graph },
     inputs: inputs.map((_, index) => (read.has(`x${index}`) ? `x${index}` : null)),
-    outputs: results.map((result) => result.name),
+    outputs: results.map(({ name, shape }) => ({ name, shape })),
   };
+}
+
+/**
+ * The name of an output that comes before all others and is an empty sequence.
+ *
+ * onnxruntime-node 1.30 has results written into the memory that a run is given for them, but then copies each into a
+ * fresh array all the same (microsoft/onnxruntime#32346), which doubles the memory of a large result and may take longer
+ * than the computation. It converts outputs in the graph's order, once the run is complete, and stops at the first that
+ * is not a tensor: this one. `Piece.run` knows the error that it raises.
+ */
+export const sentinel = "done";
+export const sentinelError = "Non tensor type is temporarily not supported";
+
+function addSentinel(graph: OnnxGraph): void {
+  graph.node.push({ opType: "SequenceEmpty", name: "output/done", input: [], output: [sentinel], attribute: [] });
+  const elemType = { tensorType: { elemType: elementTypes.float32 } };
+  graph.output.unshift({ name: sentinel, type: { sequenceType: { elemType } } });
 }

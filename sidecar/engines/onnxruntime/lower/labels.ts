@@ -1,4 +1,4 @@
-import { sizeOf, type Shape } from "../../../graph/types";
+import { sizeOf } from "../../../graph/types";
 import type { Ref, Writer } from "./writer";
 
 /** A tensor whose axes have names, so that contractions and convolutions can speak of them in any memory layout. */
@@ -67,4 +67,54 @@ export function arrange(w: Writer, x: Labelled, order: readonly string[]): Ref {
 /** Number of elements along the given labels. */
 export function sizeAlong(extents: ReadonlyMap<string, number>, labels: readonly string[]): number {
   return sizeOf(labels.map((label) => extents.get(label) ?? 1));
+}
+
+/**
+ * The tensor with each group of axes joined into one, in the given order. Where the axes of every group are neighbours in
+ * memory already, they are joined first: onnxruntime then sees one Transpose between NHWC and NCHW, which it can merge
+ * with a convolution's own change of layout.
+ */
+export function arrangeGroups(w: Writer, x: Labelled, groups: readonly (readonly string[])[]): Ref {
+  const size = (group: readonly string[]): number =>
+    group.reduce((product, label) => product * (x.labels.includes(label) ? extentOf(x, label) : 1), 1);
+  const order = nativeOrder(x, groups);
+  if (!order) return w.reshape(arrange(w, x, groups.flat()), groups.map(size));
+  const joined = w.reshape(
+    x.ref,
+    order.map((index) => size(groups[index])),
+  );
+  return w.transpose(
+    joined,
+    groups.map((_, index) => order.indexOf(index)),
+  );
+}
+
+/** The order of the groups in memory, if the axes of each (but for those of extent 1) are neighbours and in order. */
+function nativeOrder(x: Labelled, groups: readonly (readonly string[])[]): number[] | null {
+  const long = (label: string): boolean => x.labels.includes(label) && extentOf(x, label) !== 1;
+  const memory = x.labels.filter(long);
+  const first = groups.map((group) => {
+    const [label] = group.filter(long);
+    return label === undefined ? -1 : memory.indexOf(label);
+  });
+  const order = groups.map((_, index) => index).sort((a, b) => first[a] - first[b]);
+  const flat = order.flatMap((index) => groups[index].filter(long));
+  return flat.every((label, index) => label === memory[index]) ? order : null;
+}
+
+/** The reverse: axes that are groups of labels, to one axis for each label in the order `out`. */
+export function splitGroups(
+  w: Writer,
+  x: Ref,
+  groups: readonly (readonly string[])[],
+  extents: ReadonlyMap<string, number>,
+  out: readonly string[],
+): Ref {
+  const extent = (label: string): number => extents.get(label) ?? 1;
+  const shape = out.map(extent);
+  const wanted = { ref: { ...x, shape }, labels: out };
+  const order = nativeOrder(wanted, groups);
+  if (order) return w.reshape(w.transpose(x, order), shape);
+  const labels = groups.flat();
+  return arrange(w, { ref: w.reshape(x, labels.map(extent)), labels }, out);
 }

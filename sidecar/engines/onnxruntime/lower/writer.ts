@@ -154,6 +154,12 @@ export class Writer {
     return origin?.op === "Transpose" ? origin : null;
   }
 
+  /** The tensor with the same elements in the same order that `x` is a reshape of, if it is. */
+  beneathReshape(x: Ref): Ref {
+    const origin = this.origins.get(x);
+    return origin?.op === "Reshape" ? origin.from : x;
+  }
+
   /** Repeats extents of 1; the rank stays. */
   expand(x: Ref, shape: Shape): Ref {
     return sameShape(x.shape, shape) ? x : this.node("Expand", [x, this.ints(shape)], shape, x.type);

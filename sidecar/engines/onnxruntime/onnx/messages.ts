@@ -29,9 +29,13 @@ export interface OnnxTensor {
   externalData?: { key: string; value: string }[];
 }
 
+export interface OnnxTensorType {
+  tensorType: { elemType: number; shape?: { dim: { dimValue: number }[] } };
+}
+
 export interface OnnxValueInfo {
   name: string;
-  type: { tensorType: { elemType: number; shape: { dim: { dimValue: number }[] } } };
+  type: OnnxTensorType | { sequenceType: { elemType: OnnxTensorType } };
 }
 
 export interface OnnxGraph {
