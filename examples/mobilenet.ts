@@ -39,7 +39,7 @@ function depthwise(x: tf.SymbolicTensor, name: string, strides: number): tf.Symb
 
 /** Expand, filter each channel by itself, project; with a shortcut where the shape stays. */
 function block(x: tf.SymbolicTensor, name: string, filters: number, strides: number, expansion: number) {
-  const channels = x.shape[3] as number;
+  const channels = x.shape[3]!;
   const wide = expansion === 1 ? x : conv(x, `${name}_expand`, channels * expansion, true);
   const y = conv(depthwise(wide, `${name}_depthwise`, strides), `${name}_project`, filters, false);
   return strides === 1 && channels === filters ? (tf.layers.add().apply([x, y]) as tf.SymbolicTensor) : y;

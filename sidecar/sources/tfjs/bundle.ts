@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { compileFunction, constants } from "node:vm";
-import { build, type BuildFailure, type Plugin } from "esbuild";
+import * as esbuild from "esbuild";
+import type { BuildFailure, Plugin } from "esbuild";
 import { loaderOf, type Binding } from "./bindings";
 import { tensorflowModule, tensorflowPackages } from "./namespace";
 import { forgetBundle, registerBundle } from "./places";
@@ -67,7 +68,7 @@ async function runEsbuild(
 ): Promise<Bundle> {
   const name = join(dirname(file), `.${basename(file)}.kernelscope.js`);
   const require = `import { createRequire as $require } from "node:module"; const require = $require(${JSON.stringify(file)});`;
-  const { outputFiles } = await build({
+  const { outputFiles } = await esbuild.build({
     entryPoints: [file],
     outfile: name,
     write: false,
@@ -97,9 +98,9 @@ async function runEsbuild(
 function ours(): Plugin {
   return {
     name: "tensorflow",
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: tensorflowPackages }, ({ path }) => ({ path, namespace: "tensorflow" }));
-      onLoad({ filter: /.*/, namespace: "tensorflow" }, ({ path }) => ({
+    setup(build) {
+      build.onResolve({ filter: tensorflowPackages }, ({ path }) => ({ path, namespace: "tensorflow" }));
+      build.onLoad({ filter: /.*/, namespace: "tensorflow" }, ({ path }) => ({
         contents: `module.exports = globalThis[Symbol.for("kernelscope.tensorflow")](${JSON.stringify(path)})`,
         loader: "js",
       }));
@@ -111,8 +112,8 @@ function ours(): Plugin {
 function nativeModules(): Plugin {
   return {
     name: "native",
-    setup({ onResolve }) {
-      onResolve({ filter: /\.node$/ }, ({ path, resolveDir }) => ({
+    setup(build) {
+      build.onResolve({ filter: /\.node$/ }, ({ path, resolveDir }) => ({
         path: path.startsWith(".") ? join(resolveDir, path) : path,
         external: true,
       }));
@@ -125,8 +126,8 @@ function withBindings(file: string, code: string, bindings: readonly Binding[]):
   const getters = bindings.map(({ name }) => `${JSON.stringify(name)}: () => ${name}`).join(", ");
   return {
     name: "bindings",
-    setup({ onLoad }) {
-      onLoad({ filter: /.*/, namespace: "file" }, ({ path }) =>
+    setup(build) {
+      build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) =>
         path === file
           ? {
               contents: `${code}\n;globalThis[Symbol.for("kernelscope.bindings")]({ ${getters} });`,

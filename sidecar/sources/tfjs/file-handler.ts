@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import { sizeOf } from "../../graph/types";
-import { tf } from "./tensorflow";
+import type { tf } from "./tensorflow";
 
 /** Reads saved models from disk, and says what is wrong with them. */
 
@@ -79,15 +79,8 @@ export class FileHandler implements IOHandler {
     this.path = pathOrUrl.startsWith("file://") ? pathOf(pathOrUrl) : resolve(pathOrUrl);
   }
 
-  load(): Promise<ModelArtifacts> {
-    try {
-      return Promise.resolve(this.loadSync());
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  }
-
-  loadSync(): ModelArtifacts {
+  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
+  async load(): Promise<ModelArtifacts> {
     const file = existsSync(this.path) && statSync(this.path).isDirectory() ? join(this.path, "model.json") : this.path;
     return artifactsOf(readSavedModel(file));
   }
@@ -181,7 +174,7 @@ function bytesOfWeight(model: SavedModel, weight: WeightEntry): number {
   const stored = quantization?.dtype ?? dtype;
   if (!isShape || (dtype !== "string" && !(stored in bytesOfDtype))) {
     throw new ModelError(
-      `the weight ${String(name)} has shape ${JSON.stringify(shape)} and dtype ${String(stored)}, which is not valid; ` +
+      `the weight ${name} has shape ${JSON.stringify(shape)} and dtype ${stored}, which is not valid; ` +
         "save the model again",
       placeOf(model, JSON.stringify(name)),
     );

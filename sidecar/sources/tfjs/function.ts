@@ -17,7 +17,7 @@ export function functionSubject(
   bindings: Readonly<Record<string, () => unknown>>,
   source: Source | null,
 ): Subject {
-  const parameters = parameterNames(callable as (...args: never[]) => unknown);
+  const parameters = parameterNames(callable);
   refuseUnknown(parameters, options, source);
   // Parameters with a default value may be left out.
   const inputs = parameters
@@ -47,7 +47,7 @@ export function functionSubject(
 }
 
 function namedTensors(result: unknown, name: string, source: Source | null): NamedTensor[] {
-  if (result instanceof tf.Tensor) return [{ name: "output", tensor: result }];
+  if (result instanceof tf.Tensor) return [{ name: "output", tensor: result as tf.Tensor }];
   if (typeof result === "object" && result !== null) {
     const entries = Object.entries(result as Record<string, unknown>);
     const tensors = entries.filter((entry): entry is [string, tf.Tensor] => entry[1] instanceof tf.Tensor);
@@ -63,7 +63,8 @@ function namedTensors(result: unknown, name: string, source: Source | null): Nam
 
 function describe(result: unknown): string {
   if (result === undefined) return "nothing";
-  if (result === null || typeof result !== "object") return typeof result === "string" ? "a string" : String(result);
+  if (result === null) return "null";
+  if (typeof result !== "object") return `a ${typeof result}`;
   return Array.isArray(result) ? "a list with something else in it" : "an object with something else in it";
 }
 
@@ -96,7 +97,8 @@ function namesInBindings(
   const names = new Map<tf.Variable, string>();
   const visit = (value: unknown, path: string, depth: number): void => {
     if (value instanceof tf.Variable) {
-      if (wanted.has(value) && !names.has(value)) names.set(value, path);
+      const variable = value as tf.Variable;
+      if (wanted.has(variable) && !names.has(variable)) names.set(variable, path);
       return;
     }
     if (depth === SEARCH_DEPTH || typeof value !== "object" || value === null) return;

@@ -1,7 +1,7 @@
 import { ModelError } from "../../graph/errors";
 import { completeInputs, type DeclaredInput, type InputOption } from "./inputs";
 import type { Subject, Weight } from "./subject";
-import { tf } from "./tensorflow";
+import type { tf } from "./tensorflow";
 
 /** The parts of a GraphModel that its type keeps to itself. */
 interface Executor {

@@ -82,7 +82,7 @@ async function independentByValues(subject: Subject, outputShapes: readonly Shap
       const which = batched ? members : [0];
       const data = newArray(dtype, which.length * sizeOf(shape));
       which.forEach((member, position) => data.set(examples[index][member], position * sizeOf(shape)));
-      return tf.tensor(data as Float32Array, batched ? [which.length, ...shape] : [...shape], dtype);
+      return tf.tensor(data, batched ? [which.length, ...shape] : [...shape], dtype);
     });
     const outputs = await subject.call(tensors);
     return outputs.map(({ tensor }, index) => {
@@ -98,8 +98,7 @@ async function independentByValues(subject: Subject, outputShapes: readonly Shap
 }
 
 function agree(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
-  let scale = 0;
-  for (let i = 0; i < a.length; i++) scale = Math.max(scale, Math.abs(a[i]));
+  const scale = Array.from(a).reduce((largest, element) => Math.max(largest, Math.abs(element)), 0);
   for (let i = 0; i < a.length; i++) {
     if (Math.abs(a[i] - b[i]) > TOLERANCE * Math.max(scale, 1e-30)) return false;
   }

@@ -63,6 +63,7 @@ export function observeLayers(): void {
     },
   });
 
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the layer as `this`
   const { addWeight } = prototype;
   prototype.addWeight = function (this: Layer, ...args: unknown[]): LayerVariable {
     const weight = addWeight.apply(this, args);

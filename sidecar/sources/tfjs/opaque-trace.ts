@@ -25,14 +25,15 @@ export function recordOpaque(
   inputs: readonly [string, TensorInfo][],
   backend: RecordingBackend,
   compute: Compute,
-): Value[] {
+): Value | Value[] {
   const names = inputs.map(([name]) => name);
   const attributes = { inputNames: names, attrs: call.attributes as object };
   const values = names.map((name) => call.inputs[name]);
-  const outputs = outputTypes(inputs, call, backend, compute);
+  const { outputs, isList } = outputTypes(inputs, call, backend, compute);
   const parts = { framework: FRAMEWORK, kernel: call.kernel, attributes, outputs };
   const vjp = traceGradient(parts, names, values, backend);
-  return emit(b, "opaque", values, { ...parts, vjp });
+  const results = emit(b, "opaque", values, { ...parts, vjp });
+  return isList ? results : results[0];
 }
 
 /** What the kernel yields, found by running it on ones where the elements are not known. */
@@ -41,18 +42,18 @@ function outputTypes(
   call: KernelCall,
   backend: RecordingBackend,
   compute: Compute,
-): ValueType[] {
+): { outputs: ValueType[]; isList: boolean } {
   return withScope(() => {
     const concrete = inputs.map(([name, info]): [string, TensorInfo] => {
       if (call.known(name)) return [name, info];
       const ones = newArray(dtypeOf(info), sizeOf(info.shape)).fill(1);
-      return [name, backend.makeTensorInfo(info.shape, info.dtype, ones as never)];
+      // Some kernels want whole tensors, with a rank.
+      return [name, tf.tensor(ones, info.shape, info.dtype)];
     });
     const results = compute({ inputs: namedInputs(concrete), attrs: call.attributes as object, backend });
-    return (Array.isArray(results) ? results : [results]).map((info) => ({
-      shape: [...info.shape],
-      dtype: dtypeOf(info),
-    }));
+    const isList = Array.isArray(results);
+    const types = (isList ? results : [results]).map((info) => ({ shape: [...info.shape], dtype: dtypeOf(info) }));
+    return { outputs: types, isList };
   });
 }
 

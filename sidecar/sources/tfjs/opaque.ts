@@ -18,10 +18,9 @@ export class TfjsOpaqueHost {
     try {
       const tensors = inputs.map(({ shape, dtype, data }, index) => {
         const type = dtype === "float64" ? "float32" : dtype;
-        return [inputNames[index], tf.tensor(typedArray(data, type) as Float32Array, [...shape], type)] as const;
+        return [inputNames[index], tf.tensor(typedArray(data, type), [...shape], type)] as const;
       });
-      const results = engine.runKernel(kernel, namedInputs(tensors) as never, attrs as never) as
-        tf.Tensor | tf.Tensor[];
+      const results = engine.runKernel<tf.Tensor | tf.Tensor[]>(kernel, namedInputs(tensors) as never, attrs as never);
       return (Array.isArray(results) ? results : [results]).map((result, index) => {
         const dtype = equation.outputs[index].dtype;
         return { shape: [...result.shape], dtype, data: typedArray(result.dataSync(), dtypeOf(result)) };

@@ -96,6 +96,7 @@ function placeIn(bundle: string, line: number, column: number): Source | null {
 }
 
 function callSites(): NodeJS.CallSite[] {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- only put back
   const { stackTraceLimit, prepareStackTrace } = Error;
   Error.stackTraceLimit = STACK_DEPTH;
   Error.prepareStackTrace = (_error, sites) => sites;

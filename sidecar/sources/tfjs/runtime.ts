@@ -43,7 +43,7 @@ export function recordingBackend(): RecordingBackend {
       kernelFunc: recording(kernelName, kernelFunc as unknown as KernelFunc) as never,
     });
   }
-  tf.setBackend(BACKEND);
+  void tf.setBackend(BACKEND);
   // Registering comes first: the hooks make tensors.
   backend = created;
   observeLayers();
@@ -86,7 +86,7 @@ function record(
     kernel,
     inputs: Object.fromEntries(inputs.map(([name, info]) => [name, valueOf(trace, backend, info)])),
     attributes,
-    known(input) {
+    known: (input) => {
       const info = inputs.find(([name]) => name === input)?.[1];
       if (!info || trace.isSymbolic(info.dataId)) return null;
       return typedArray(backend.readSync(info.dataId) as Float32Array, dtypeOf(info));

@@ -10,7 +10,7 @@ export function syntaxError(error: unknown, file: string): ModelError | null {
   const place = first.location;
   const text = first.text.replace(/\s*\(?[Yy]ou can mark the path.*$/s, "").replace(/\.$/, "");
   return new ModelError(
-    /^Could not resolve/.test(text) ? `${text}: install it, or correct the import` : `${text}: correct the syntax`,
+    text.startsWith("Could not resolve") ? `${text}: install it, or correct the import` : `${text}: correct the syntax`,
     {
       file: place ? resolve(place.file.replace(/^[a-z-]+:/, "")) : file,
       line: place?.line ?? 1,

@@ -10,7 +10,6 @@ import { failedCallOf, forgetCalls } from "./layers";
 import { placeOfError } from "./places";
 import { symbolicTensor, valueOfTensor } from "./runtime";
 import type { Subject, Weight } from "./subject";
-import { tf } from "./tensorflow";
 import { Trace, tracing } from "./trace";
 
 export interface Traced {

@@ -11,7 +11,7 @@ export interface KernelCall {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each kernel has its own attributes
   readonly attributes: any;
   /** The elements of an input that depends on neither the model's inputs nor its parameters; else null. */
-  known(input: string): TypedArray | null;
+  readonly known: (input: string) => TypedArray | null;
 }
 
 /** Emits what a kernel computes. `null`: not in this case; the call becomes an opaque equation. */

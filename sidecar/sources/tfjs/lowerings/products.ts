@@ -52,22 +52,24 @@ export function finish(b: Builder, x: Value, call: KernelCall): Value | null {
 
 /** One or two operands, each letter an axis; letters that the result lacks are summed. */
 const einsum: Lowering = (b, { inputs, attributes }) => {
-  const [left, result] = (attributes as { equation: string }).equation.replace(/\s/g, "").split("->");
-  const terms = left.split(",");
+  const [left, right] = (attributes as { equation: string }).equation.replace(/\s/g, "").split("->");
+  if (right === undefined) return null;
+  const result = right.split("");
+  const terms = left.split(",").map((term) => term.split(""));
   const operands = Object.values(inputs);
-  if (result === undefined || terms.length !== operands.length || operands.length > 2) return null;
+  if (terms.length !== operands.length || operands.length > 2) return null;
   if (terms.some((term) => new Set(term).size !== term.length)) return null;
 
   // Sum what only one operand has and the result has not.
   const reduced = operands.map((operand, which) => {
-    const other = terms[1 - which] ?? "";
-    const gone = [...terms[which]].filter((letter) => !result.includes(letter) && !other.includes(letter));
+    const other = terms[1 - which] ?? [];
+    const gone = terms[which].filter((letter) => !result.includes(letter) && !other.includes(letter));
     const value = ops.reduceSum(
       b,
       operand,
       gone.map((letter) => terms[which].indexOf(letter)),
     );
-    return { value, letters: [...terms[which]].filter((letter) => !gone.includes(letter)) };
+    return { value, letters: terms[which].filter((letter) => !gone.includes(letter)) };
   });
 
   let { value, letters } = reduced[0];
@@ -89,7 +91,7 @@ const einsum: Lowering = (b, { inputs, attributes }) => {
   return ops.transpose(
     b,
     value,
-    [...result].map((letter) => letters.indexOf(letter)),
+    result.map((letter) => letters.indexOf(letter)),
   );
 };
 
