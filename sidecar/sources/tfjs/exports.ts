@@ -82,12 +82,12 @@ export async function namedExport(
 }
 
 /**
- * The only model in the file. Where there is no model, the only function: an exported one if any is exported. A function
+ * The only model in the file that is not a part of another. Where there is no model, the only function: an exported one if any is exported. A function
  * without parameters is called, as a factory.
  */
 export async function onlyExport(file: string, evaluated: Evaluated, bindings: readonly Binding[]): Promise<Chosen> {
   const candidates = await candidatesOf(file, evaluated, bindings);
-  const models = distinct(candidates.filter(({ value }) => isModel(value)));
+  const models = outermost(distinct(candidates.filter(({ value }) => isModel(value))));
   if (models.length === 1) return usable(models[0], file, candidates);
   if (models.length > 1) throw several(file, models);
   const functions = distinct(candidates.filter(({ value }) => isFunction(value)));
@@ -157,6 +157,20 @@ async function settled(read: (() => unknown) | undefined): Promise<unknown> {
     return undefined;
   }
   return value instanceof Promise ? await (value as Promise<unknown>) : value;
+}
+
+/** A model that is a part of another one is not what the file is about. */
+function outermost(candidates: readonly Candidate[]): Candidate[] {
+  const parts = new Set<unknown>();
+  const visit = (model: unknown): void => {
+    if (!(model instanceof tf.LayersModel)) return;
+    for (const layer of model.layers) {
+      parts.add(layer);
+      visit(layer);
+    }
+  };
+  for (const { value } of candidates) visit(value);
+  return candidates.filter(({ value }) => !parts.has(value));
 }
 
 /** One candidate for each value: a model that is bound and exported is one model. */

@@ -9,7 +9,7 @@ import { placeOfVariable } from "./variables";
 /** A LayersModel as something to trace: its inputs, its layers' weights, and its prediction. */
 export function layersModelSubject(model: tf.LayersModel, options: readonly InputOption[]): Subject {
   const source = placeOfLayer(model);
-  buildIfNeeded(model, options, source);
+  buildIfNeeded(model, source);
   const declared = model.inputs.map((input, index): DeclaredInput => {
     const dtype = readsIntegers(input)
       ? "int32"
@@ -37,24 +37,11 @@ export function layersModelSubject(model: tf.LayersModel, options: readonly Inpu
   };
 }
 
-/** A Sequential whose first layer does not say its input shape has no layers' weights yet. */
-function buildIfNeeded(model: tf.LayersModel, options: readonly InputOption[], source: Source | null): void {
-  if (model.built) return;
-  if ((model.layers ?? []).length === 0) {
-    throw new ModelError("the model has no layers; add layers to it before it is analysed", source);
-  }
-  if ((model.inputs ?? []).length > 0) {
-    model.build(model.inputs[0].shape);
-    return;
-  }
-  const [option] = options;
-  if (!option || options.length > 1) {
-    throw new ModelError(
-      "the model does not know the shape of its input; give its first layer an inputShape, or add --input input=N,SHAPE",
-      source,
-    );
-  }
-  model.build([null, ...option.shape]);
+function buildIfNeeded(model: tf.LayersModel, source: Source | null): void {
+  // A Sequential without layers has no inputs either, whatever its type says.
+  const inputs = model.inputs as tf.SymbolicTensor[] | undefined;
+  if (!inputs?.length) throw new ModelError("the model has no layers; add layers to it before it is analysed", source);
+  if (!model.built) model.build(inputs[0].shape);
 }
 
 /** An embedding looks its inputs up as integers, whatever dtype the input layer has. */

@@ -15,7 +15,7 @@ interface LayerCall {
   /** User frames below this call; more of them means that user code is running inside the layer. */
   readonly userFrames: number;
   readonly constructed: Source | null;
-  /** Names of the layers that are being called, without the outermost model: `block_1/conv`. */
+  /** Names of the layers that are being called: `block_1/conv`. */
   readonly path: string;
 }
 
@@ -57,7 +57,7 @@ export function observeLayers(): void {
     configurable: true,
     set(this: Layer, id: number) {
       Object.defineProperty(this, "id", { value: id, writable: true, enumerable: true, configurable: true });
-      const { innermost } = userFrames();
+      const { innermost } = userFrames((site) => isConstructorOf(this, site));
       if (innermost) constructionPlaces.set(this, innermost);
       observeCalls(this);
     },
@@ -70,6 +70,19 @@ export function observeLayers(): void {
     owners.set(weight, { layer: this, declaredTrainable: args[5] !== false });
     return weight;
   };
+}
+
+/** The user's own class of layer is constructed where `new` stands, not where its constructor calls `super`. */
+function isConstructorOf(layer: Layer, site: NodeJS.CallSite): boolean {
+  if (!site.isConstructor()) return false;
+  // Bundling may put underscores before a class's name, or a number behind it
+  const plain = (name: string | null): string => (name ?? "").replace(/^_+|\d+$/g, "");
+  const name = plain(site.getFunctionName());
+  let prototype: object | null = Object.getPrototypeOf(layer) as object;
+  for (; prototype && prototype !== tf.layers.Layer.prototype; prototype = Object.getPrototypeOf(prototype) as object) {
+    if (plain(prototype.constructor.name) === name) return true;
+  }
+  return false;
 }
 
 /** Models call `layer.call` without `apply`, so the method itself is wrapped, on each instance. */
@@ -117,10 +130,9 @@ function rememberError(error: unknown, layer: Layer, outer: LayerCall | null): v
 }
 
 function pathOf(layer: Layer, outer: LayerCall | null): string {
-  const isModel = layer instanceof tf.LayersModel;
-  if (outer === null) return isModel ? "" : layer.name;
+  if (outer === null) return layer.name;
   // A Sequential runs through a model of its own making, which is no level of its own to the user.
-  if (isModel && (outer.layer as { model?: unknown }).model === layer) return outer.path;
+  if (layer instanceof tf.LayersModel && (outer.layer as { model?: unknown }).model === layer) return outer.path;
   return outer.path === "" ? layer.name : `${outer.path}/${layer.name}`;
 }
 

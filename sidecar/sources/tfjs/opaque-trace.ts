@@ -12,7 +12,8 @@ import { dtypeOf, Trace, tracing } from "./trace";
 
 export const FRAMEWORK = "tfjs";
 
-type Compute = (args: { inputs: object; attrs: object; backend: unknown }) => TensorInfo | TensorInfo[];
+/** A kernel of TensorFlow.js. */
+export type KernelFunc = (args: { inputs: object; attrs: object; backend: unknown }) => TensorInfo | TensorInfo[];
 type Gradient = (
   dy: tf.Tensor | tf.Tensor[],
   saved: tf.Tensor[],
@@ -24,7 +25,7 @@ export function recordOpaque(
   call: KernelCall,
   inputs: readonly [string, TensorInfo][],
   backend: RecordingBackend,
-  compute: Compute,
+  compute: KernelFunc,
 ): Value | Value[] {
   const names = inputs.map(([name]) => name);
   const attributes = { inputNames: names, attrs: call.attributes as object };
@@ -37,11 +38,11 @@ export function recordOpaque(
 }
 
 /** What the kernel yields, found by running it on ones where the elements are not known. */
-function outputTypes(
+export function outputTypes(
   inputs: readonly [string, TensorInfo][],
   call: KernelCall,
   backend: RecordingBackend,
-  compute: Compute,
+  compute: KernelFunc,
 ): { outputs: ValueType[]; isList: boolean } {
   return withScope(() => {
     const concrete = inputs.map(([name, info]): [string, TensorInfo] => {

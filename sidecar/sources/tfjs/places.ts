@@ -41,7 +41,8 @@ export interface UserFrames {
 
 const NO_FRAMES: UserFrames = { count: 0, innermost: null };
 
-export function userFrames(): UserFrames {
+/** `isSkipped` takes frames away at the innermost end, for as long as it is true. */
+export function userFrames(isSkipped?: (site: NodeJS.CallSite) => boolean): UserFrames {
   if (bundles.size === 0) return NO_FRAMES;
   let count = 0;
   let innermost: Source | null = null;
@@ -50,6 +51,7 @@ export function userFrames(): UserFrames {
     const file = site.getFileName();
     const bundle = typeof file === "string" ? bundleOf(file) : null;
     if (bundle === null) continue;
+    if (count === 0 && isSkipped?.(site)) continue;
     count++;
     if (innermost !== null) continue;
     const place = placeIn(bundle, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);

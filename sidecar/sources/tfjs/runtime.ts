@@ -1,11 +1,11 @@
-import type { NamedTensorInfoMap, TensorInfo } from "@tensorflow/tfjs-core";
+import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { ModelError } from "../../graph/errors";
 import type { Value } from "../../graph/graph";
 import { RecordingBackend } from "./backend";
 import { observeLayers } from "./layers";
 import { lowerings } from "./lowerings";
 import type { KernelCall } from "./lowerings/kernel";
-import { recordOpaque } from "./opaque-trace";
+import { outputTypes, recordOpaque, type KernelFunc } from "./opaque-trace";
 import { tf } from "./tensorflow";
 import { activeTrace, currentPlace, typedArray, dtypeOf, type Trace } from "./trace";
 import { observeVariables } from "./variables";
@@ -16,9 +16,6 @@ import { observeVariables } from "./variables";
  */
 
 const BACKEND = "kernelscope";
-
-type Inputs = NamedTensorInfoMap | TensorInfo[];
-type KernelFunc = (args: { inputs: Inputs; attrs: object; backend: unknown }) => TensorInfo | TensorInfo[];
 
 /** Kernels whose results have a shape that depends on the elements, or are not arrays of numbers. */
 const unshaped = new Set([
@@ -94,12 +91,33 @@ function record(
   };
   const { builder } = trace;
   const outputs = builder.at(place, () => {
-    const lowered = Object.hasOwn(lowerings, kernel) ? lowerings[kernel](builder, call) : null;
-    return lowered ?? recordOpaque(builder, call, inputs, backend, compute as never);
+    try {
+      const lowered = Object.hasOwn(lowerings, kernel) ? lowerings[kernel](builder, call) : null;
+      return lowered ?? recordOpaque(builder, call, inputs, backend, compute);
+    } catch (error) {
+      if (error instanceof ModelError) throw error;
+      throw new ModelError(complaint(error, call, inputs, backend, compute), place);
+    }
   });
   return isList(outputs)
     ? outputs.map((output) => symbolic(trace, backend, output))
     : symbolic(trace, backend, outputs);
+}
+
+/** What TensorFlow.js says of operands that do not fit, in its own words; else what we say. */
+function complaint(
+  error: unknown,
+  call: KernelCall,
+  inputs: readonly [string, TensorInfo][],
+  backend: RecordingBackend,
+  compute: KernelFunc,
+): string {
+  try {
+    outputTypes(inputs, call, backend, compute);
+  } catch (own) {
+    return (own as Error).message;
+  }
+  return `the operation ${call.kernel} cannot be traced: ${(error as Error).message}`;
 }
 
 function isList(outputs: Value | readonly Value[]): outputs is readonly Value[] {

@@ -7,6 +7,8 @@ import { activeTrace } from "./trace";
 /** What TensorFlow.js does not remember about variables: the line that made each one, and an array of its own. */
 
 const places = new WeakMap<tf.Variable, Source>();
+/** In this order; TensorFlow.js's own table of variables puts those with numbers for names first. */
+const made: tf.Variable[] = [];
 let installed = false;
 
 export function placeOfVariable(variable: tf.Variable): Source | null {
@@ -15,7 +17,8 @@ export function placeOfVariable(variable: tf.Variable): Source | null {
 
 /** All variables that exist, in the order in which they were made. */
 export function liveVariables(): tf.Variable[] {
-  return Object.values(tf.engine().state.registeredVariables);
+  const { registeredVariables } = tf.engine().state;
+  return made.filter((variable) => registeredVariables[variable.name] === variable);
 }
 
 export function observeVariables(backend: RecordingBackend): void {
@@ -31,6 +34,7 @@ export function observeVariables(backend: RecordingBackend): void {
       : initial;
     const variable = makeVariable(own, trainable, uniqueName(name), dtype);
     if (own !== initial) own.dispose();
+    made.push(variable);
     if (source) places.set(variable, source);
     if (own !== initial) activeTrace()?.onVariable?.(variable);
     return variable;

@@ -388,6 +388,13 @@ describe("resizing", () => {
       });
     }
   }
+  for (const method of ["bilinear", "nearest"] as const) {
+    it(`cropping, ${method}`, async () => {
+      const boxes = tf.tensor2d([0.1, 0.2, 0.8, 0.9, 0.1, 0.2, 0.8, 0.9], [2, 4]);
+      const crop = fn((a) => tf.image.cropAndResize(a, boxes, tf.tensor1d([0, 1], "int32"), [4, 3], method));
+      await compareLowered(crop, [x]);
+    });
+  }
   const square = uniform([1, 4, 4, 2]);
   for (const align of [false, true]) {
     it(`gradients, align corners ${align}`, async () => {

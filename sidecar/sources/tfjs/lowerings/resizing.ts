@@ -106,7 +106,39 @@ const gradient =
     return mix(b, dy, matrixOf(b, rows, height), matrixOf(b, columns, width), 0);
   };
 
+/** Positions between `low` and `high`, fractions of the extent; null where one lies outside. */
+function cropSampling(input: number, output: number, low: number, high: number, method: string): Sampling | null {
+  const step = output > 1 ? ((high - low) * (input - 1)) / (output - 1) : 0;
+  const first = output > 1 ? low * (input - 1) : 0.5 * (low + high) * (input - 1);
+  const sources = range(output).map((position) => first + position * step);
+  if (sources.some((source) => source < 0 || source > input - 1)) return null;
+  return sources.map((source) => {
+    if (method === "nearest") return [{ from: Math.round(source), weight: 1 }];
+    const fraction = source - Math.floor(source);
+    return [
+      { from: Math.floor(source), weight: 1 - fraction },
+      { from: Math.ceil(source), weight: fraction },
+    ];
+  });
+}
+
+/** The same known box cut out of every image is a resize; anything else is left to TensorFlow.js. */
+const cropAndResize: Lowering = (b, { inputs: { image }, attributes, known }) => {
+  const { cropSize, method } = attributes as { cropSize: [number, number]; method: string };
+  const [boxes, owners] = [known("boxes"), known("boxInd")];
+  if (!boxes || owners?.length !== image.shape[0]) return null;
+  const isSame = boxes.every((element, index) => element === boxes[index % 4]);
+  if (!isSame || !owners.every((owner, index) => owner === index)) return null;
+  const [, height, width] = image.shape;
+  const rows = cropSampling(height, cropSize[0], boxes[0], boxes[2], method);
+  const columns = cropSampling(width, cropSize[1], boxes[1], boxes[3], method);
+  if (!rows || !columns) return null;
+  const x = ops.convert(b, image, "float32");
+  return mix(b, x, matrixOf(b, rows, height), matrixOf(b, columns, width), 1);
+};
+
 export const resizing: LoweringTable = {
+  CropAndResize: cropAndResize,
   ResizeBilinear: forward(bilinear),
   ResizeBilinearGrad: gradient(bilinearOfGradient),
   ResizeNearestNeighbor: resizeNearest,
