@@ -91,7 +91,7 @@ export function currentPlace(): Source | null {
   const layer = currentLayer();
   if (layer === null) return frames.innermost;
   const place = frames.count > layer.userFrames ? frames.innermost : (layer.constructed ?? frames.innermost);
-  return place && (layer.path === "" ? place : { ...place, module: layer.path });
+  return place && { ...place, module: layer.path };
 }
 
 export function readWhileTracing(): ModelError {
