@@ -43,11 +43,16 @@ function dot(a: readonly Tensor[], b: readonly Tensor[]): number {
   return sum;
 }
 
+/** The largest finite magnitude. */
 function scale(tensors: readonly Tensor[]): number {
-  return Math.max(1e-30, ...tensors.flatMap(({ data }) => Array.from(data, Math.abs)));
+  let largest = 1e-30;
+  for (const { data } of tensors) {
+    for (const x of data) if (Number.isFinite(x)) largest = Math.max(largest, Math.abs(x));
+  }
+  return largest;
 }
 
-/** The largest difference, relative to the largest magnitude among the expected. */
+/** The largest difference, relative to the largest magnitude among the expected; infinities and NaN must be the same. */
 export function difference(actual: readonly Tensor[], expected: readonly Tensor[]): number {
   let largest = 0;
   expected.forEach(({ data, shape }, index) => {
@@ -55,10 +60,9 @@ export function difference(actual: readonly Tensor[], expected: readonly Tensor[
       throw new Error(`shape [${actual[index].shape.join()}] instead of [${shape.join()}]`);
     }
     for (let i = 0; i < data.length; i++) {
-      const gap = Math.abs(actual[index].data[i] - data[i]);
-      if (!(gap === 0 || (Number.isNaN(actual[index].data[i]) && Number.isNaN(data[i])))) {
-        largest = Math.max(largest, Number.isNaN(gap) ? Infinity : gap);
-      }
+      const [x, y] = [actual[index].data[i], data[i]];
+      if (x === y || (Number.isNaN(x) && Number.isNaN(y))) continue;
+      largest = Number.isFinite(x) && Number.isFinite(y) ? Math.max(largest, Math.abs(x - y)) : Infinity;
     }
   });
   return largest / scale(expected);

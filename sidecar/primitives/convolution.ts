@@ -1,6 +1,6 @@
 import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
-import { formatShape, range, sizeOf } from "../graph/types";
+import { formatShape, range, sizeOf, type ValueType } from "../graph/types";
 import type { ConvAttributes } from "./attributes";
 import { batchedAt, batchToFront, bilinearJvp, expectCount, expectSameDType, moveAxisInto, splitAxis } from "./makers";
 import * as ops from "./ops";
@@ -21,7 +21,7 @@ function spatialExtents(x: Value, spec: readonly number[], batchDims: number): n
   return spec.slice(2).map((axis) => x.shape[axis + batchDims]);
 }
 
-function shape(inputs: readonly Value[], a: ConvAttributes) {
+function shape(inputs: readonly Value[], a: ConvAttributes): ValueType[] {
   expectCount(inputs, 2);
   expectSameDType(inputs);
   const [lhs, rhs] = inputs;

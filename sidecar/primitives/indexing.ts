@@ -60,7 +60,7 @@ const gather: Primitive<GatherAttributes> = {
   batch(b, [operand, indices], [operandAxis, indicesAxis], size, { axis, batchDims }) {
     if (indicesAxis === null) {
       // The batch is one more axis that is not taken along
-      const moved = ops.moveAxis(b, operand, operandAxis as number, batchDims);
+      const moved = ops.moveAxis(b, operand, operandAxis!, batchDims);
       return batchedAt(ops.gather(b, moved, indices, axis + 1, batchDims), batchDims);
     }
     if (operandAxis === null) {
@@ -102,7 +102,7 @@ const scatterAdd: Primitive<ScatterAddAttributes> = {
   transpose: (b, [t], [, indices], _linear, a) => [t && ops.gather(b, t, indices, a.axis, a.batchDims), null],
   batch(b, [updates, indices], [updatesAxis, indicesAxis], size, { axis, size: extent, batchDims }) {
     if (indicesAxis === null) {
-      const moved = ops.moveAxis(b, updates, updatesAxis as number, batchDims);
+      const moved = ops.moveAxis(b, updates, updatesAxis!, batchDims);
       return batchedAt(ops.scatterAdd(b, moved, indices, axis + 1, extent, batchDims), batchDims);
     }
     const output = ops.scatterAdd(

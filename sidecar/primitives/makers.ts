@@ -89,7 +89,7 @@ export function elementwiseBatch<A>(
   apply: (builder: Builder, inputs: readonly Value[], attributes: A) => Value,
 ): NonNullable<Primitive<A>["batch"]> {
   return (builder, inputs, axes, _size, attributes) => {
-    const axis = axes.find((candidate) => candidate !== null) as number;
+    const axis = axes.find((candidate) => candidate !== null)!;
     const aligned = inputs.map((input, index) => {
       const from = axes[index];
       return from === null ? expandDims(builder, input, axis) : moveAxis(builder, input, from, axis);

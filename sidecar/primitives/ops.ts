@@ -22,7 +22,7 @@ export function emit<K extends PrimitiveName>(
   inputs: readonly Value[],
   attributes: AttributesOf[K],
 ): Value[] {
-  return builder.emit(primitive, inputs, attributes as object);
+  return builder.emit(primitive, inputs, attributes);
 }
 
 const unary = (name: UnaryName) => (b: Builder, x: Value) => emit(b, name, [x], {})[0];

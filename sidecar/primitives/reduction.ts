@@ -25,7 +25,7 @@ function reduction(name: ReduceName): Primitive<ReduceAttributes> {
       return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
     },
     batch(b, [x], [axis], _size, { axes }) {
-      const at = axis as number;
+      const at = axis!;
       const moved = axes.map((other) => shifted(other, at));
       return batchedAt(b.emit(name, [x], { axes: moved })[0], at - moved.filter((other) => other < at).length);
     },
@@ -98,7 +98,7 @@ function argExtremum(name: "argmax" | "argmin"): Primitive<AxisAttributes> {
       return [{ shape: inputs[0].shape.filter((_, other) => other !== axis), dtype: "int32" }];
     },
     batch(b, [x], [from], _size, { axis }) {
-      const at = from as number;
+      const at = from!;
       const moved = shifted(axis, at);
       return batchedAt(b.emit(name, [x], { axis: moved })[0], moved < at ? at - 1 : at);
     },
@@ -116,7 +116,7 @@ const cumsum: Primitive<CumsumAttributes> = {
   jvp: linearJvp((b, [x], { axis, reverse }) => ops.cumsum(b, x, axis, reverse)),
   transpose: (b, [t], _inputs, _linear, { axis, reverse }) => [t && ops.cumsum(b, t, axis, !reverse)],
   batch(b, [x], [from], _size, { axis, reverse }) {
-    const at = from as number;
+    const at = from!;
     return batchedAt(ops.cumsum(b, x, shifted(axis, at), reverse), at);
   },
   flops: inputElements,
@@ -130,7 +130,7 @@ const argsort: Primitive<ArgsortAttributes> = {
     return [{ shape: inputs[0].shape, dtype: "int32" }];
   },
   batch(b, [x], [from], _size, { axis, descending }) {
-    const at = from as number;
+    const at = from!;
     return batchedAt(ops.argsort(b, x, shifted(axis, at), descending), at);
   },
   flops: ([x], _outputs, { axis }) => sizeOf(x.shape) * Math.ceil(Math.log2(Math.max(2, x.shape[axis]))),

@@ -58,7 +58,7 @@ const reshape: Primitive<ReshapeAttributes> = {
   jvp: linearJvp((b, [x], { shape }) => ops.reshape(b, x, shape)),
   transpose: (b, [t], [x]) => [t && ops.reshape(b, t, x.shape)],
   batch(b, [x], [axis], size, { shape }) {
-    return batchedAt(ops.reshape(b, ops.moveAxis(b, x, axis as number, 0), [size, ...shape]), 0);
+    return batchedAt(ops.reshape(b, ops.moveAxis(b, x, axis!, 0), [size, ...shape]), 0);
   },
   flops: noFlops,
   simplify(b, [x], { shape }, definitions) {
@@ -85,7 +85,7 @@ const transpose: Primitive<TransposeAttributes> = {
   jvp: linearJvp((b, [x], { permutation }) => ops.transpose(b, x, permutation)),
   transpose: (b, [t], _inputs, _linear, { permutation }) => [t && ops.transpose(b, t, invert(permutation))],
   batch(b, [x], [axis], _size, { permutation }) {
-    const from = axis as number;
+    const from = axis!;
     return batchedAt(ops.transpose(b, x, [from, ...permutation.map((other) => shifted(other, from))]), 0);
   },
   flops: noFlops,
@@ -142,7 +142,7 @@ const broadcastInDim: Primitive<BroadcastAttributes> = {
     return [ops.reshape(b, ops.reduceSum(b, t, repeated), x.shape)];
   },
   batch(b, [x], [axis], size, { shape, axes }) {
-    const front = ops.moveAxis(b, x, axis as number, 0);
+    const front = ops.moveAxis(b, x, axis!, 0);
     return batchedAt(ops.broadcastInDim(b, front, [size, ...shape], [0, ...axes.map((to) => to + 1)]), 0);
   },
   flops: noFlops,
@@ -196,7 +196,7 @@ const pad: Primitive<PadAttributes> = {
     ];
   },
   batch(b, [x], [axis], _size, { low, high, interior, value }) {
-    const at = axis as number;
+    const at = axis!;
     return batchedAt(ops.pad(b, x, inserted(low, at, 0), inserted(high, at, 0), inserted(interior, at, 0), value), at);
   },
   flops: noFlops,
@@ -242,7 +242,7 @@ const slice: Primitive<SliceAttributes> = {
     ];
   },
   batch(b, [x], [axis], size, { start, limit, strides }) {
-    const at = axis as number;
+    const at = axis!;
     return batchedAt(ops.slice(b, x, inserted(start, at, 0), inserted(limit, at, size), inserted(strides, at, 1)), at);
   },
   flops: noFlops,
@@ -316,7 +316,7 @@ const reverse: Primitive<ReduceAttributes> = {
   jvp: linearJvp((b, [x], { axes }) => ops.reverse(b, x, axes)),
   transpose: (b, [t], _inputs, _linear, { axes }) => [t && ops.reverse(b, t, axes)],
   batch(b, [x], [axis], _size, { axes }) {
-    const at = axis as number;
+    const at = axis!;
     return batchedAt(
       ops.reverse(
         b,

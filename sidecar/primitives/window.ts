@@ -59,7 +59,7 @@ function windowReduction(apply: (b: Builder, x: Value, a: WindowAttributes) => V
       return [{ shape: windowedShape(inputs[0].shape, a), dtype: inputs[0].dtype }];
     },
     batch(b, [x], [axis], _size, a) {
-      return batchedAt(apply(b, ops.moveAxis(b, x, axis as number, 0), withFrontAxis(a)), 0);
+      return batchedAt(apply(b, ops.moveAxis(b, x, axis!, 0), withFrontAxis(a)), 0);
     },
     flops: (_inputs, [output], a) => sizeOf(output.shape) * sizeOf(a.window),
     examples: (_inputs, [place], _outputs, a) => windowExamples(place, a),

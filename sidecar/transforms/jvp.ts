@@ -31,7 +31,7 @@ export function jvpInto(
 
   for (const equation of graph.equations) {
     builder.at(equation.source, () => {
-      const primals = equation.inputs.map((input) => primalOf.get(input) as Value);
+      const primals = equation.inputs.map((input) => primalOf.get(input)!);
       const outputs = builder.emit(equation.primitive, primals, equation.attributes);
       equation.outputs.forEach((output, index) => primalOf.set(output, outputs[index]));
 
@@ -54,7 +54,7 @@ export function jvpInto(
   }
 
   return {
-    outputs: graph.outputs.map((output) => primalOf.get(output) as Value),
+    outputs: graph.outputs.map((output) => primalOf.get(output)!),
     tangents: graph.outputs.map((output) => tangentOf.get(output) ?? null),
   };
 }

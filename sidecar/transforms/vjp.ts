@@ -8,7 +8,7 @@ import { splitByDependence, transposeInto } from "./transpose";
 export interface Linearized {
   readonly outputs: Value[];
   /** The outputs' cotangents (`null` for zero) to those of the arguments that were asked for (`null` for zero). */
-  pullback(builder: Builder, cotangents: readonly (Value | null)[]): (Value | null)[];
+  pullback(this: void, builder: Builder, cotangents: readonly (Value | null)[]): (Value | null)[];
 }
 
 /**

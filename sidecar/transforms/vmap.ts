@@ -33,7 +33,7 @@ export function vmapInto(
 
   for (const equation of graph.equations) {
     builder.at(equation.source, () => {
-      const inputs = equation.inputs.map((input) => valueOf.get(input) as Value);
+      const inputs = equation.inputs.map((input) => valueOf.get(input)!);
       const inputAxes = equation.inputs.map((input) => axisOf.get(input) ?? null);
       if (inputAxes.every((axis) => axis === null)) {
         const outputs = builder.emit(equation.primitive, inputs, equation.attributes);
@@ -52,7 +52,7 @@ export function vmapInto(
   }
 
   return {
-    outputs: graph.outputs.map((output) => valueOf.get(output) as Value),
+    outputs: graph.outputs.map((output) => valueOf.get(output)!),
     axes: graph.outputs.map((output) => axisOf.get(output) ?? null),
   };
 }
