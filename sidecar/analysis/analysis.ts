@@ -1,0 +1,57 @@
+import type { Source } from "../graph/graph";
+import type { DType, Shape } from "../graph/types";
+
+/** What is known of a model without running it: plain data, the JSON that `kernelscope analyze --json` prints. */
+export interface Analysis {
+  readonly model: {
+    readonly file: string;
+    readonly export: string | null;
+    readonly format: string;
+    readonly examplesCoupled: boolean;
+    readonly framework: string;
+  };
+  /** Number of examples. */
+  readonly batch: number;
+  readonly inputs: readonly ArrayInfo[];
+  readonly outputs: readonly ArrayInfo[];
+  readonly parameters: readonly ParameterAnalysis[];
+  readonly buffers: readonly ArrayInfo[];
+  /** With respect to all trainable parameters together: shape [N, ...output, P], or one shape for each of several outputs. */
+  readonly jacobian: { readonly shape: Shape; readonly bytes: number };
+  readonly strategies: readonly never[];
+  readonly ntk: readonly never[];
+  readonly fallbacks: readonly never[];
+  readonly device: DeviceInfo;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** With the batch axis, for inputs and outputs. */
+export interface ArrayInfo {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export interface ParameterAnalysis extends ArrayInfo {
+  readonly elements: number;
+  readonly bytes: number;
+  readonly trainable: boolean;
+  readonly source: Place | null;
+  /** Of the first output; frozen parameters have one too, but it is not part of the total. */
+  readonly jacobian: { readonly shape: Shape; readonly bytes: number };
+}
+
+export type Place = Pick<Source, "file" | "line" | "column">;
+
+export interface DeviceInfo {
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly detected: boolean;
+}
+
+export interface Diagnostic {
+  readonly severity: "error" | "warning" | "information";
+  readonly code: string;
+  readonly message: string;
+  readonly source: Place | null;
+}

@@ -1,0 +1,91 @@
+import type { Source } from "../graph/graph";
+import { bytesPerElement, isFloat, sizeOf, type Shape } from "../graph/types";
+import type { Model } from "../sources/model";
+import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis, Place } from "./analysis";
+
+export interface AnalyzeOptions {
+  /** Number of examples. */
+  readonly batch: number;
+  readonly device: DeviceInfo;
+}
+
+/** Everything that can be said of a model without running it. */
+export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analysis {
+  const output = model.outputs.find(({ dtype }) => isFloat(dtype)) ?? model.outputs[0];
+  const outputShape = [batch, ...output.shape];
+  const bytesEach = bytesPerElement[output.dtype];
+  const parameters = model.parameters.map(({ name, trainable, source }, index): ParameterAnalysis => {
+    const { shape, dtype } = model.graph.parameters[index].value;
+    const jacobian = [...outputShape, ...shape];
+    return {
+      name,
+      shape,
+      dtype,
+      elements: sizeOf(shape),
+      bytes: sizeOf(shape) * bytesPerElement[dtype],
+      trainable,
+      source: placeOf(source),
+      jacobian: { shape: jacobian, bytes: sizeOf(jacobian) * bytesEach },
+    };
+  });
+  const trainable = parameters.filter((parameter) => parameter.trainable);
+  const total: Shape = [...outputShape, trainable.reduce((sum, { elements }) => sum + elements, 0)];
+  return {
+    model: {
+      file: model.file,
+      export: model.export,
+      format: model.format,
+      examplesCoupled: model.batch.coupled,
+      framework: model.framework,
+    },
+    batch,
+    inputs: model.inputs.map(({ name, shape, dtype }) => ({ name, shape: [batch, ...shape], dtype })),
+    outputs: model.outputs.map(({ name, shape, dtype }) => ({ name, shape: [batch, ...shape], dtype })),
+    parameters,
+    buffers: model.graph.buffers.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
+    jacobian: { shape: total, bytes: sizeOf(total) * bytesEach },
+    strategies: [],
+    ntk: [],
+    fallbacks: [],
+    device,
+    diagnostics: diagnosticsOf(model),
+  };
+}
+
+function diagnosticsOf(model: Model): Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  if (model.batch.coupled) {
+    diagnostics.push({
+      severity: "warning",
+      code: "coupled-examples",
+      message:
+        `The examples of a batch depend on one another here (${model.batch.reason}): ` +
+        "the Jacobian is that of the whole batch, and per-example strategies are not available.",
+      source: placeOf(model.batch.source),
+    });
+  }
+  const frozen = model.parameters.filter(({ trainable }) => !trainable);
+  if (frozen.length > 0) {
+    diagnostics.push({
+      severity: "information",
+      code: "frozen-parameters",
+      message: `${frozen.length} frozen parameters are not part of the Jacobian's total.`,
+      source: null,
+    });
+  }
+  for (const { primitive, attributes, source } of model.graph.equations) {
+    if (primitive !== "opaque") continue;
+    const { kernel } = attributes as { kernel: string };
+    diagnostics.push({
+      severity: "information",
+      code: "opaque-operation",
+      message: `${kernel} runs in TensorFlow.js itself: Kernelscope cannot look into it.`,
+      source: placeOf(source),
+    });
+  }
+  return diagnostics;
+}
+
+function placeOf(source: Source | null): Place | null {
+  return source && { file: source.file, line: source.line, column: source.column };
+}

@@ -1,0 +1,38 @@
+import { version } from "../package.json";
+import { commands, runCommand, UsageError } from "./cli/commands";
+import { EngineError } from "./engines/engine";
+import { ModelError } from "./graph/errors";
+
+/** The command line `kernelscope`. Exit codes: 0 done, 1 the model or the data, 2 misuse, 4 an engine failed. */
+async function main(args: readonly string[]): Promise<number> {
+  if (args.length === 0 || args[0] === "--help") {
+    console.log(
+      Object.values(commands)
+        .map(({ usage }) => `usage: ${usage}`)
+        .join("\n"),
+    );
+    return args.length === 0 ? 2 : 0;
+  }
+  if (args[0] === "--version") {
+    console.log(version);
+    return 0;
+  }
+  try {
+    await runCommand(args);
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) return fail(error.message, 2);
+    if (error instanceof ModelError) return fail(error.describe(), 1);
+    if (error instanceof EngineError) return fail(error.message, 4);
+    throw error;
+  }
+}
+
+function fail(message: string, code: number): number {
+  console.error(message.split("\n").join(" "));
+  return code;
+}
+
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

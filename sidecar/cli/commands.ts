@@ -1,0 +1,181 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { analyze } from "../analysis/analyze";
+import { detectDevice, namedDevice, parseMemory, type Device } from "../devices/detect";
+import { engineNames, type EngineName } from "../engines";
+import { strategies, type Strategy } from "../quantities/jacobian";
+import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
+import { ask } from "../worker/client";
+import { analysisText, formatBytes, jacobianText } from "./text";
+
+/** The command was misused: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+type Options = Record<string, string | boolean | (string | boolean)[] | undefined>;
+
+interface Command {
+  readonly usage: string;
+  readonly options: NonNullable<ParseArgsConfig["options"]>;
+  run(options: Options, positionals: readonly string[]): Promise<void>;
+}
+
+const string = { type: "string" } as const;
+const json = { type: "boolean" } as const;
+
+export const commands: Record<string, Command> = {
+  analyze: {
+    usage:
+      "kernelscope analyze MODEL[#EXPORT] [--batch N] [--device NAME | --memory 16GiB] [--input NAME=SHAPE[:DTYPE]]... " +
+      "[--time-limit SECONDS] [--json]",
+    options: {
+      batch: string,
+      device: string,
+      memory: string,
+      input: { type: "string", multiple: true },
+      "time-limit": string,
+      json,
+    },
+    async run(options, positionals) {
+      const batch = wholeNumber("--batch", options.batch) ?? 1;
+      const device = deviceOf(options);
+      const request = { ...modelOf(positionals), inputs: inputsOf(options), batch };
+      const model = await ask<"trace">({ kind: "trace", model: request }, { timeLimit: timeLimitOf(options) });
+      const analysis = analyze({ ...model, weights: {} }, { batch, device });
+      print(options, analysis, () => analysisText(analysis));
+    },
+  },
+
+  jacobian: {
+    usage:
+      "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K] [--engine E] " +
+      "[--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--json]",
+    options: {
+      inputs: string,
+      out: string,
+      strategy: string,
+      chunk: string,
+      engine: string,
+      input: { type: "string", multiple: true },
+      "time-limit": string,
+      json,
+    },
+    async run(options, positionals) {
+      const out = required("--out", options.out);
+      const job = {
+        inputsFile: required("--inputs", options.inputs),
+        strategy: oneOf<Strategy>("--strategy", options.strategy, strategies),
+        chunk: wholeNumber("--chunk", options.chunk),
+        engine: oneOf<EngineName>("--engine", options.engine, engineNames),
+        out,
+      };
+      const request = { ...modelOf(positionals), inputs: inputsOf(options), batch: 1 };
+      const report = await ask<"jacobian">(
+        { kind: "jacobian", model: request, job },
+        { timeLimit: timeLimitOf(options), onProgress: showProgress },
+      );
+      if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      print(options, { ...report, out }, () => jacobianText(report, out));
+    },
+  },
+
+  devices: {
+    usage: "kernelscope devices [--json]",
+    options: { json },
+    async run(options, positionals) {
+      if (positionals.length > 0) throw new UsageError("devices takes no arguments");
+      const device = detectDevice();
+      const engines = await ask<"engines">({ kind: "engines" }, { timeLimit: 60 });
+      print(options, { device, engines }, () =>
+        [
+          `${device.name}, ${formatBytes(device.memoryBytes)}`,
+          ...engines.map((engine) =>
+            engine.available ? `${engine.name}: ${engine.device}` : `${engine.name}: not available (${engine.reason})`,
+          ),
+        ].join("\n"),
+      );
+    },
+  },
+};
+
+/** Runs one command line (without the program's name). Throws a UsageError where it is misused. */
+export async function runCommand(args: readonly string[]): Promise<void> {
+  const [name, ...rest] = args;
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    throw new UsageError(`there is no command ${name}; the commands are ${Object.keys(commands).join(", ")}`);
+  }
+  if (rest.includes("--help")) {
+    console.log(`usage: ${command.usage}`);
+    return;
+  }
+  let parsed: { values: Options; positionals: string[] };
+  try {
+    parsed = parseArgs({ args: rest, options: command.options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+  await command.run(parsed.values, parsed.positionals);
+}
+
+function print(options: Options, data: unknown, text: () => string): void {
+  console.log(options.json === true ? JSON.stringify(data) : text());
+}
+
+function showProgress(fraction: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${Math.round(100 * fraction)} %`);
+}
+
+function modelOf(positionals: readonly string[]): { file: string; export: string | null } {
+  if (positionals.length !== 1) throw new UsageError("give one MODEL, such as model.ts or model.ts#createModel(10)");
+  const [text] = positionals;
+  const hash = text.indexOf("#");
+  return hash < 0 ? { file: text, export: null } : { file: text.slice(0, hash), export: text.slice(hash + 1) };
+}
+
+function inputsOf({ input }: Options): InputOption[] {
+  return ((input as string[] | undefined) ?? []).map((text) => misuse(() => parseInputOption(text)));
+}
+
+function deviceOf({ device, memory }: Options): Device {
+  if (device !== undefined && memory !== undefined) throw new UsageError("give --device or --memory, not both");
+  if (typeof device === "string") return misuse(() => namedDevice(device));
+  if (typeof memory === "string") {
+    return misuse(() => ({ name: `a device with ${memory}`, memoryBytes: parseMemory(memory), detected: false }));
+  }
+  return detectDevice();
+}
+
+function timeLimitOf(options: Options): number {
+  const text = options["time-limit"];
+  if (typeof text !== "string") return 30;
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new UsageError(`--time-limit ${text}: give a number of seconds`);
+  return seconds;
+}
+
+function misuse<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function required(option: string, text: Options[string]): string {
+  if (typeof text !== "string") throw new UsageError(`${option} is missing`);
+  return text;
+}
+
+function wholeNumber(option: string, text: Options[string]): number | null {
+  if (typeof text !== "string") return null;
+  if (!/^[1-9]\d*$/.test(text)) throw new UsageError(`${option} ${text}: give a whole number of at least 1`);
+  return Number(text);
+}
+
+function oneOf<T extends string>(option: string, text: Options[string], choices: readonly T[]): T | null {
+  if (text === undefined) return null;
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw new UsageError(`${option} ${String(text)}: choose one of ${choices.join(", ")}`);
+  return found;
+}

@@ -1,0 +1,67 @@
+import type { Analysis } from "../analysis/analysis";
+import { formatShape } from "../graph/types";
+import type { JacobianReport } from "../worker/messages";
+
+/** What the commands print for people; it may change, unlike the JSON. */
+
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return `${power === 0 ? bytes : (bytes / 2 ** (10 * power)).toFixed(2)} ${units[power]}`;
+}
+
+function table(rows: readonly (readonly string[])[], alignRight: readonly number[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          alignRight.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+        )
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+export function analysisText(analysis: Analysis): string {
+  const { model, batch, device } = analysis;
+  const rows = analysis.parameters.map(({ name, shape, elements, jacobian, trainable, source }) => [
+    name,
+    formatShape(shape),
+    elements.toLocaleString("en"),
+    trainable ? formatShape(jacobian.shape) : "frozen",
+    trainable ? formatBytes(jacobian.bytes) : "",
+    source ? `line ${source.line}` : "",
+  ]);
+  const ports = (title: string, members: Analysis["inputs"]): string =>
+    `${title}: ${members.map(({ name, shape, dtype }) => `${name} ${dtype}${formatShape(shape)}`).join(", ") || "none"}`;
+  const lines = [
+    `${model.file}${model.export ? `#${model.export}` : ""} (${model.framework}), a batch of ${batch}`,
+    ports("inputs", analysis.inputs),
+    ports("outputs", analysis.outputs),
+    "",
+    table([["parameter", "shape", "elements", "Jacobian", "size", "source"], ...rows], [2, 4]),
+    "",
+    `${analysis.parameters.length} parameter tensors, ${analysis.buffers.length} buffers`,
+    `Jacobian with respect to all of them: ${formatShape(analysis.jacobian.shape)}, ${formatBytes(analysis.jacobian.bytes)}`,
+    `device: ${device.name}, ${formatBytes(device.memoryBytes)}${device.detected ? "" : " (as sold)"}`,
+    ...analysis.diagnostics.map(({ severity, message, source }) => {
+      return `${severity}: ${source ? `${source.file}:${source.line}: ` : ""}${message}`;
+    }),
+  ];
+  return lines.join("\n");
+}
+
+export function jacobianText(report: JacobianReport, out: string): string {
+  const { strategy, chunk, blocks, batch, engine, device, seconds } = report;
+  const rows = blocks.map(({ name, shape, dtype }) => [name, `${dtype}${formatShape(shape)}`]);
+  return [
+    `The Jacobian of ${batch} examples, by ${strategy}${chunk === null ? "" : ` in chunks of ${chunk}`}:`,
+    "",
+    table([["parameter", "array [example, ...output, ...parameter]"], ...rows], []),
+    "",
+    `computed in ${seconds.toFixed(2)} s on ${device} (${engine})`,
+    `written to ${out}; read it with numpy.load("${out}")`,
+  ].join("\n");
+}

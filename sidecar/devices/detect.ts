@@ -1,0 +1,55 @@
+import { execFileSync } from "node:child_process";
+import { cpus, totalmem } from "node:os";
+
+export interface Device {
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly detected: boolean;
+}
+
+/** The first GPU that NVIDIA's driver names, else this machine's CPU with its memory. */
+export function detectDevice(): Device {
+  try {
+    const query = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"];
+    const text = execFileSync("nvidia-smi", query, { timeout: 1000, stdio: ["ignore", "pipe", "ignore"] }).toString();
+    const [name, mebibytes] = text.split("\n")[0].split(",");
+    const memoryBytes = Number(mebibytes) * 2 ** 20;
+    if (memoryBytes > 0) return { name: name.trim(), memoryBytes, detected: true };
+  } catch {
+    // No NVIDIA driver: the CPU
+  }
+  return { name: `CPU (${cpus().length} cores)`, memoryBytes: totalmem(), detected: true };
+}
+
+/** Common cards, to predict for one that one does not have. Memory as sold, in GiB. */
+const profiles: readonly (readonly [string, number])[] = [
+  ["Tesla T4 16GB", 16],
+  ["Tesla V100 16GB", 16],
+  ["Tesla V100 32GB", 32],
+  ["RTX 3090 24GB", 24],
+  ["RTX 4090 24GB", 24],
+  ["L4 24GB", 24],
+  ["A100 40GB", 40],
+  ["A100 80GB", 80],
+  ["H100 80GB", 80],
+  ["H200 141GB", 141],
+];
+
+/** The profile that a part of its name picks; throws an Error that lists them if none or several do. */
+export function namedDevice(text: string): Device {
+  const found = profiles.filter(([name]) => name.toLowerCase().includes(text.toLowerCase()));
+  if (found.length !== 1) {
+    const all = profiles.map(([name]) => name).join(", ");
+    throw new Error(`--device ${text}: ${found.length === 0 ? "not known" : "not unique"}; choose one of ${all}`);
+  }
+  const [[name, gibibytes]] = found;
+  return { name, memoryBytes: gibibytes * 2 ** 30, detected: false };
+}
+
+/** `16GiB`, `512MiB` or a number of bytes. */
+export function parseMemory(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(GiB|MiB|KiB|B)?$/i.exec(text.trim());
+  if (!match) throw new Error(`--memory ${text}: write a size such as 16GiB`);
+  const powers: Record<string, number> = { gib: 30, mib: 20, kib: 10, b: 0 };
+  return Number(match[1]) * 2 ** powers[(match[2] ?? "B").toLowerCase()];
+}

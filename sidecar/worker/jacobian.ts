@@ -1,0 +1,124 @@
+import { renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { pickEngine } from "../engines";
+import { measurePeak } from "../engines/peak";
+import type { EngineName } from "../engines";
+import type { Executable } from "../engines/engine";
+import { isZip, readZip } from "../formats/zip";
+import { withFile } from "../formats/file";
+import { readNpy, tensorOf, type NpyArray } from "../formats/npy";
+import { NpzWriter, readNpz } from "../formats/npz";
+import { ModelError } from "../graph/errors";
+import { argumentsOf } from "../graph/graph";
+import type { Tensor } from "../graph/tensor";
+import { formatShape, sameShape } from "../graph/types";
+import { jacobianGraph, type Strategy } from "../quantities/jacobian";
+import { loadModel, type Model } from "../sources";
+import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
+import type { JacobianJob, JacobianReport, ModelRequest } from "./messages";
+
+/** Computes a Jacobian and writes it: the arrays never leave the worker. */
+export async function runJacobian(
+  request: ModelRequest,
+  job: JacobianJob,
+  events: { traced: () => void; progress: (fraction: number) => void },
+): Promise<JacobianReport> {
+  const arrays = readArrays(job.inputsFile);
+  const batch = arrays.values().next().value?.shape[0] ?? 1;
+  const model = await loadModel({ ...request, batch });
+  events.traced();
+  const inputs = matchInputs(model, arrays, batch, job.inputsFile);
+  const strategy: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");
+  const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
+  if (wrt.length === 0)
+    throw new ModelError(`${model.file}: has no trainable parameters to differentiate with respect to`);
+  const { graph, blocks } = jacobianGraph(model.graph, {
+    strategy,
+    chunk: job.chunk,
+    batch,
+    wrt,
+    coupled: model.batch.coupled,
+  });
+
+  const { engine, name } = await pickEngine(job.engine, graph, { folders: [dirname(model.file)] });
+  let executable: Executable | null = null;
+  try {
+    executable = await engine.compile(graph, { opaque: new TfjsOpaqueHost() });
+    const values = argumentsOf(graph).map((member) => inputs.get(member.name) ?? model.weights[member.name]);
+    const running = executable;
+    const start = performance.now();
+    const { result: outputs, addedBytes } = await measurePeak(() =>
+      running.run(values, { onProgress: events.progress }),
+    );
+    const seconds = (performance.now() - start) / 1000;
+    const names = blocks.map(({ output, parameter }) =>
+      model.outputs.length > 1 ? `${model.outputs[output].name}/${parameter}` : parameter,
+    );
+    writeArrays(job.out, names, outputs);
+    return {
+      strategy,
+      chunk: job.chunk,
+      batch,
+      blocks: outputs.map(({ shape, dtype }, index) => ({ name: names[index], shape, dtype })),
+      engine: name satisfies EngineName,
+      device: engine.device,
+      seconds,
+      measuredPeakBytes: addedBytes,
+    };
+  } finally {
+    await executable?.dispose();
+    await engine.dispose();
+  }
+}
+
+/** The arrays of a .npy file (named "") or an .npz file. */
+function readArrays(file: string): Map<string, NpyArray> {
+  return withFile(file, (source) => {
+    if (!isZip(source)) return new Map([["", readNpy(source)]]);
+    readZip(source);
+    return new Map(Array.from(readNpz(source), ([name, member]) => [name, readNpy(member)]));
+  });
+}
+
+/** The model's inputs as tensors with the batch axis first, checked against what it takes. */
+function matchInputs(model: Model, arrays: Map<string, NpyArray>, batch: number, file: string): Map<string, Tensor> {
+  const tensors = new Map<string, Tensor>();
+  for (const { name, shape, dtype } of model.inputs) {
+    const array = arrays.get(name) ?? (model.inputs.length === 1 ? arrays.values().next().value : undefined);
+    if (array === undefined) {
+      throw new ModelError(
+        `${file}: has no array ${name}; save one array for each input with numpy.savez(file, ${name}=...)`,
+      );
+    }
+    const expected = [batch, ...shape];
+    if (!sameShape(array.shape, expected)) {
+      const wanted = `[N${shape.map((extent) => `,${extent}`).join("")}]`;
+      throw new ModelError(
+        `${array.name}: has shape ${formatShape(array.shape)}, but the input ${name} takes ${wanted}`,
+      );
+    }
+    const tensor = tensorOf(array, dtype);
+    if (tensor === null) {
+      throw new ModelError(
+        `${array.name}: holds ${array.type}, but the input ${name} takes ${dtype}; convert it with .astype("${dtype}")`,
+      );
+    }
+    tensors.set(name, tensor);
+  }
+  return tensors;
+}
+
+/** Written beside its place and renamed, so that a file of that name is always whole. */
+function writeArrays(path: string, names: readonly string[], tensors: readonly Tensor[]): void {
+  const partial = `${path}.${process.pid}.partial`;
+  const writer = new NpzWriter(partial);
+  try {
+    tensors.forEach((tensor, index) => writer.add(names[index], tensor));
+    writer.finish();
+    writer.close();
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import type { DType, Shape } from "../graph/types";
+import type { Strategy } from "../quantities/jacobian";
+import type { InputOption } from "../sources/tfjs/inputs";
+import type { Model } from "../sources/model";
+import type { EngineName, EngineStatus } from "../engines";
+
+/** What the sidecar asks of the worker process, one request for each process. */
+export type Request =
+  | { readonly kind: "trace"; readonly model: ModelRequest }
+  | { readonly kind: "jacobian"; readonly model: ModelRequest; readonly job: JacobianJob }
+  | { readonly kind: "engines" };
+
+export interface ModelRequest {
+  readonly file: string;
+  readonly export: string | null;
+  readonly inputs: readonly InputOption[];
+  readonly batch: number;
+}
+
+export interface JacobianJob {
+  /** A .npy file, or an .npz file with an array for each input. */
+  readonly inputsFile: string;
+  readonly strategy: Strategy | null;
+  readonly chunk: number | null;
+  readonly engine: EngineName | null;
+  readonly out: string;
+}
+
+/** The model without its weights, which stay in the worker. */
+export type TracedModel = Omit<Model, "weights">;
+
+export interface JacobianReport {
+  readonly strategy: Strategy;
+  readonly chunk: number | null;
+  readonly batch: number;
+  readonly blocks: readonly { readonly name: string; readonly shape: Shape; readonly dtype: DType }[];
+  readonly engine: string;
+  readonly device: string;
+  /** Of the run itself, without tracing and compilation. */
+  readonly seconds: number;
+  readonly measuredPeakBytes: number;
+}
+
+export interface Replies {
+  trace: TracedModel;
+  jacobian: JacobianReport;
+  engines: readonly EngineStatus[];
+}
+
+export type Reply =
+  | { readonly kind: "done"; readonly result: Replies[keyof Replies] }
+  | { readonly kind: "progress"; readonly fraction: number }
+  /** The model has been evaluated and traced: what follows is computation, to which the time limit does not apply. */
+  | { readonly kind: "traced" }
+  | { readonly kind: "failed"; readonly fault: "model" | "engine"; readonly message: string };
