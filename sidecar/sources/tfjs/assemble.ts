@@ -3,13 +3,13 @@ import { ModelError } from "../../graph/errors";
 import type { Tensor } from "../../graph/tensor";
 import { inferShapes } from "../../primitives";
 import type { BatchInfo, Model, Port } from "../model";
-import { proveIndependence, type Coupling } from "./independence";
+import { proveIndependence, squeezedShapes, type Coupling } from "./independence";
 import type { Subject } from "./subject";
 import { tf } from "./tensorflow";
-import { dtypeOf, typedArray } from "./trace";
+import { dtypeOf, ReadWhileTracing, typedArray } from "./trace";
 import { NoBatchAxis, traceSubject, type Traced } from "./tracing";
 
-type Description = Pick<Model, "file" | "export" | "format">;
+export type Description = Pick<Model, "file" | "export" | "format">;
 
 /** Traces a subject, finds out whether its examples are independent, and puts the model together. */
 export async function assembleModel(subject: Subject, description: Description, batch: number): Promise<Model> {
@@ -54,20 +54,33 @@ async function traceOneOrAll(subject: Subject, batch: number): Promise<{ traced:
   }
   let coupling: Coupling | null;
   try {
-    const single = await traceSubject(subject, null);
-    coupling = frozenBatch === 1 ? null : await proveIndependence(subject, single);
-    if (coupling === null) return { traced: single, info: { coupled: false } };
+    const single = await traceOne(subject);
+    coupling =
+      single === null
+        ? await proveIndependence(subject, null)
+        : frozenBatch === 1
+          ? null
+          : await proveIndependence(subject, single);
+    if (single !== null && coupling === null) return { traced: single, info: { coupled: false } };
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     // A model that refuses a batch of one or two may have a batch size written into it.
-    coupling =
-      error instanceof NoBatchAxis
-        ? { reason: error.message, source: error.source }
-        : { reason: `the model does not run on a batch of 1 or 2 (${error.message})`, source: error.source };
-    if (batch <= 2 && !(error instanceof NoBatchAxis)) throw error;
-    return whole(batch, coupling).catch(() => {
+    if (batch <= 2 || error instanceof ReadWhileTracing) throw error;
+    const reason = `the model does not run on a batch of 1 or 2 (${error.message})`;
+    return whole(batch, { reason, source: error.source }).catch(() => {
       throw error;
     });
   }
-  return whole(batch, coupling);
+  return whole(batch, coupling ?? { reason: "the outputs have no batch axis", source });
+}
+
+/** The function of one example; null where at a batch of one there is no batch axis to take away. */
+async function traceOne(subject: Subject): Promise<Traced | null> {
+  try {
+    return await traceSubject(subject, null);
+  } catch (error) {
+    if (!(error instanceof NoBatchAxis)) throw error;
+    const shapes = await squeezedShapes(subject);
+    return shapes && traceSubject(subject, null, shapes);
+  }
 }

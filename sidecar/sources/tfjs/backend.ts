@@ -25,7 +25,7 @@ export class RecordingBackend extends MathBackendCPU {
   }
 
   override readSync(dataId: DataId): Values {
-    if (activeTrace()?.isSymbolic(dataId) || !this.hasElements(dataId)) throw readWhileTracing();
+    if (activeTrace()?.isSymbolic(dataId) || !this.hasElements(dataId)) throw readWhileTracing(dataId);
     return super.readSync(dataId);
   }
 

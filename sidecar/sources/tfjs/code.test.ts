@@ -2,8 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { expectClose, given, run } from "../../../test/compare-tfjs";
 import { ModelError } from "../../graph/errors";
 import { printGraph } from "../../graph/print";
+import { vjp } from "../../transforms";
 import { loadModel, type LoadRequest, type Model } from "../index";
 import { parseInputOption } from "./inputs";
 
@@ -215,6 +217,35 @@ return k`);
     expect(model.batch).toMatchObject({ coupled: true, size: 6 });
     expect(model.graph.inputs[0].value.shape).toEqual([6, 3]);
     expect(model.graph.outputs[0].shape).toEqual([]);
+  });
+
+  it("may squeeze a batch axis of one away", async () => {
+    const squeezed = withTf(`export const f = (x: tf.Tensor2D) => tf.squeeze(tf.expandDims(x.mul(2), 1));`);
+    const model = await load(write(squeezed), { inputs: ["x=N,3"] });
+    expect(model.batch.coupled).toBe(false);
+    expect(model.outputs[0].shape).toEqual([3]);
+  });
+
+  it("may have gradients of their own", async () => {
+    const straightThrough = withTf(`const step = tf.customGrad((x, save) => {
+  (save as tf.GradSaveFunc)([x as tf.Tensor]);
+  return {
+    value: tf.step(x as tf.Tensor),
+    gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => [dy.mul(tf.exp(saved))],
+  };
+});
+const w = tf.variable(tf.tensor1d([2, 3, 4]), true, "w");
+export const f = (x: tf.Tensor) => step(x.mul(w));`);
+    const { graph, weights } = await load(write(straightThrough), { inputs: ["x=3"] });
+    const x = given([3], [0.5, -0.25, 1]);
+    const [y] = await run(graph, [x, weights.w]);
+    expect(Array.from(y.data)).toEqual([1, 0, 1]);
+    // d/dx sum(y) = exp(w x) w
+    const gradient = vjp(graph, [graph.inputs[0].value]);
+    const [, dx] = await run(gradient, [x, given([3], [1, 1, 1]), weights.w]);
+    expectClose(dx.data, [2 * Math.exp(1), 3 * Math.exp(-0.75), 4 * Math.exp(4)]);
+    const nonlinear = straightThrough.replace("dy.mul(tf.exp(saved))", "tf.exp(dy)");
+    expect((await failure(write(nonlinear), { inputs: ["x=3"] })).message).toContain("not linear in dy");
   });
 
   it("make variables while they run", async () => {

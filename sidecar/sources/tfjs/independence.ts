@@ -24,12 +24,30 @@ export interface Coupling {
 }
 
 /** Why examples depend on one another; null where they do not. */
-export async function proveIndependence(subject: Subject, single: Traced): Promise<Coupling | null> {
+export async function proveIndependence(subject: Subject, single: Traced | null): Promise<Coupling | null> {
   const traced = await traceSubject(subject, 2);
   const mismatch = traced.graph.outputs.findIndex(({ shape }) => shape[0] !== 2);
-  if (mismatch >= 0) {
-    return { reason: `the output ${traced.outputNames[mismatch]} has no batch axis`, source: subject.source };
+  if (mismatch >= 0 || single === null) {
+    const { state, equation } = followExamples(traced.graph, traced.batchedInputs, 2);
+    if (state === "coupled") return { reason: mixes(equation), source: equation?.source ?? subject.source };
+    return {
+      reason: `the output ${traced.outputNames[Math.max(0, mismatch)]} has no batch axis`,
+      source: subject.source,
+    };
   }
+  return await coupling(subject, single, traced);
+}
+
+/**
+ * The shapes of one example's outputs, for a model that squeezes a batch axis of extent 1 away; null where the outputs
+ * have no batch axis at two examples either.
+ */
+export async function squeezedShapes(subject: Subject): Promise<Shape[] | null> {
+  const { graph } = await traceSubject(subject, 2);
+  return graph.outputs.every(({ shape }) => shape[0] === 2) ? graph.outputs.map(({ shape }) => shape.slice(1)) : null;
+}
+
+async function coupling(subject: Subject, single: Traced, traced: Traced): Promise<Coupling | null> {
   const { state, equation } = followExamples(traced.graph, traced.batchedInputs, 2);
   if (state === "coupled") return { reason: mixes(equation), source: equation?.source ?? subject.source };
 

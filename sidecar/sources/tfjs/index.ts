@@ -1,18 +1,18 @@
 import { resolve } from "node:path";
 import { ModelError } from "../../graph/errors";
 import type { Model } from "../model";
-import { assembleModel } from "./assemble";
+import { assembleModel, type Description } from "./assemble";
 import { isCodeFile, readCode, topLevelBindings } from "./bindings";
 import { evaluate } from "./bundle";
-import { namedExport, onlyExport, type Chosen } from "./exports";
+import { namedExport, onlyExport } from "./exports";
 import { artifactsOf, placeOf, readSavedModel, type SavedModel } from "./file-handler";
 import { functionSubject } from "./function";
 import { graphModelSubject } from "./graph-model";
 import type { InputOption } from "./inputs";
 import { layersModelSubject } from "./layers-model";
 import { recordingBackend } from "./runtime";
-import type { Subject } from "./subject";
 import { tf } from "./tensorflow";
+import { ReadWhileTracing } from "./trace";
 import { asModelError } from "./tracing";
 
 export { parseInputOption, type InputOption } from "./inputs";
@@ -34,32 +34,25 @@ export async function loadTfjsModel(request: LoadRequest): Promise<Model> {
 }
 
 async function loadCode(request: LoadRequest): Promise<Model> {
-  const { file } = request;
+  const { file, inputs, batch } = request;
   const code = readCode(file);
   const bindings = topLevelBindings(file, code);
-  let chosen: Chosen;
-  let subject: Subject;
   try {
     const evaluated = await evaluate(file, code, bindings);
-    chosen =
+    const { name, value, source } =
       request.export === null
         ? await onlyExport(file, evaluated, bindings)
         : await namedExport(file, request.export, evaluated, bindings);
-    subject = subjectOf(chosen, request, evaluated.bindings);
+    const description = { file, export: name, format: "tfjs-code" } as const;
+    if (value instanceof tf.GraphModel) return await assembleGraphModel(value, request, description);
+    const subject =
+      value instanceof tf.LayersModel
+        ? layersModelSubject(value, inputs)
+        : functionSubject(value, name, inputs, evaluated.bindings, source);
+    return await assembleModel(subject, description, batch);
   } catch (error) {
     throw asModelError(error, { file, line: 1, column: 1 });
   }
-  return assembleModel(subject, { file, export: chosen.name, format: "tfjs-code" }, request.batch);
-}
-
-function subjectOf(
-  { name, value, source }: Chosen,
-  { inputs }: LoadRequest,
-  bindings: Record<string, () => unknown>,
-): Subject {
-  if (value instanceof tf.LayersModel) return layersModelSubject(value, inputs);
-  if (value instanceof tf.GraphModel) return graphModelSubject(value, inputs);
-  return functionSubject(value, name, inputs, bindings, source);
 }
 
 async function loadSaved(request: LoadRequest): Promise<Model> {
@@ -89,11 +82,24 @@ async function loadSaved(request: LoadRequest): Promise<Model> {
   } catch (error) {
     throw unreadable(error, saved);
   }
-  return assembleModel(
-    graphModelSubject(model, request.inputs),
-    { ...description, format: "tfjs-graph" },
-    request.batch,
-  );
+  return assembleGraphModel(model, request, { ...description, format: "tfjs-graph" });
+}
+
+/** Constants that the model reads as numbers while it runs are no parameters: it is traced again without them. */
+async function assembleGraphModel(
+  model: tf.GraphModel,
+  request: LoadRequest,
+  description: Description,
+): Promise<Model> {
+  const concrete = new Set<string>();
+  for (;;) {
+    try {
+      return await assembleModel(graphModelSubject(model, request.inputs, concrete), description, request.batch);
+    } catch (error) {
+      if (!(error instanceof ReadWhileTracing) || error.weight === null || concrete.has(error.weight)) throw error;
+      concrete.add(error.weight);
+    }
+  }
 }
 
 /** What TensorFlow.js says of a topology that it does not understand, at its place in the JSON. */

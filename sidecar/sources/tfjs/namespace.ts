@@ -1,3 +1,4 @@
+import { customGrad } from "./custom-gradient";
 import { FileHandler, fileRouter } from "./file-handler";
 import { recordingBackend } from "./runtime";
 import { tf } from "./tensorflow";
@@ -36,6 +37,7 @@ function makeNamespace(): Namespace {
     registerBackend: () => true,
     removeBackend: nothing,
     ready: () => Promise.resolve(),
+    customGrad,
     setWasmPaths: nothing,
     setWasmPath: nothing,
     setThreadsCount: nothing,

@@ -12,14 +12,24 @@ import type { DataId, TensorInfo, tf } from "./tensorflow";
  * become constants where they meet a value.
  */
 export class Trace {
-  private readonly values = new WeakMap<DataId, Value>();
+  private values = new WeakMap<DataId, Value>();
   private readonly constants = new Map<DataId, Map<string, Value>>();
   /** Values that some operation used. */
-  readonly used = new Set<Value>();
+  used: Set<Value> = new Set<Value>();
+  /** Names of weights, for what is said about them. */
+  readonly weightNames = new WeakMap<DataId, string>();
   /** Told of variables that are made during the trace. */
   onVariable: ((variable: tf.Variable) => void) | null = null;
 
   constructor(readonly builder: Builder) {}
+
+  /** A trace of the same values into a builder of its own. */
+  derive(): Trace {
+    const derived = new Trace(this.builder.child());
+    derived.values = this.values;
+    derived.used = this.used;
+    return derived;
+  }
 
   /** Makes an array stand for a value. */
   bind(dataId: DataId, value: Value): void {
@@ -94,12 +104,23 @@ export function currentPlace(): Source | null {
   return place && { ...place, module: layer.path };
 }
 
-export function readWhileTracing(): ModelError {
-  return new ModelError(
-    "reads the values of a tensor while the model is traced (dataSync, arraySync or data); compute with tensor " +
-      "operations instead, or read the values before the model is called",
-    currentPlace(),
-  );
+/** Something wants to know the elements of an array that has none while the model is traced. */
+export class ReadWhileTracing extends ModelError {
+  constructor(
+    source: Source | null,
+    /** The weight that was read. */
+    readonly weight: string | null,
+  ) {
+    super(
+      "reads the values of a tensor while the model is traced (dataSync, arraySync or data); compute with tensor " +
+        "operations instead, or read the values before the model is called",
+      source,
+    );
+  }
+}
+
+export function readWhileTracing(dataId: DataId): ReadWhileTracing {
+  return new ReadWhileTracing(currentPlace(), active?.weightNames.get(dataId) ?? null);
 }
 
 /** The element type of the graph for one of TensorFlow.js; complex numbers and strings have none. */

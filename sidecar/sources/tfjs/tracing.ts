@@ -23,9 +23,14 @@ export interface Traced {
 
 /**
  * Traces a subject. With `batch: null` the graph is the function of one example: inputs and outputs lose the batch axis
- * with which the model itself runs, at a batch of one.
+ * with which the model itself runs, at a batch of one; `exampleShapes` says what shapes to give the outputs where they
+ * have no such axis to lose.
  */
-export async function traceSubject(subject: Subject, batch: number | null): Promise<Traced> {
+export async function traceSubject(
+  subject: Subject,
+  batch: number | null,
+  exampleShapes: readonly Shape[] | null = null,
+): Promise<Traced> {
   const builder = newBuilder();
   const trace = new Trace(builder);
   const weights: Weight[] = [...subject.weights];
@@ -36,7 +41,9 @@ export async function traceSubject(subject: Subject, batch: number | null): Prom
     const { shape, dtype } = weight.tensor;
     const value: Value = { shape: [...shape], dtype: dtype as Value["dtype"] };
     values.set(weight, value);
-    restore.push(weight.replace(symbolicTensor(trace, value)));
+    const tensor = symbolicTensor(trace, value);
+    trace.weightNames.set(tensor.dataId, weight.name);
+    restore.push(weight.replace(tensor));
   };
   // A variable that the function makes while it runs is a parameter like any other.
   trace.onVariable = (variable) => {
@@ -58,8 +65,10 @@ export async function traceSubject(subject: Subject, batch: number | null): Prom
       return (await subject.call(tensors)).map(({ name, tensor }) => ({ name, value: valueOfTensor(trace, tensor) }));
     });
     const isBatched = subject.inputs.some(({ batched }) => batched);
-    const results = outputs.map(({ name, value }) =>
-      batch === null && isBatched ? reshape(builder, value, withoutBatch(value.shape, name, subject.source)) : value,
+    const results = outputs.map(({ name, value }, index) =>
+      batch === null && isBatched
+        ? reshape(builder, value, exampleShapes?.[index] ?? withoutBatch(value.shape, name, subject.source))
+        : value,
     );
     const kept = weights.filter((weight) => !subject.onlyUsedWeights || trace.used.has(values.get(weight)!));
     const members = (role: Weight["role"]): Argument[] =>
@@ -86,7 +95,6 @@ export async function traceSubject(subject: Subject, batch: number | null): Prom
   }
 }
 
-/** A batch of one whose axis is gone (squeezed away, or summed over) cannot be told from one example. */
 function withoutBatch(shape: Shape, name: string, source: Source | null): Shape {
   if (shape[0] === 1) return shape.slice(1);
   throw new NoBatchAxis(
