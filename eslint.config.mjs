@@ -15,7 +15,7 @@ const mayImport = {
   transforms: ["graph", "primitives"],
   quantities: ["graph", "primitives", "transforms"],
   planner: ["graph", "primitives", "transforms", "quantities"],
-  analysis: ["graph", "primitives", "transforms", "quantities", "planner", "protocol"],
+  analysis: ["graph", "primitives", "transforms", "quantities", "planner", "sources", "protocol"],
   server: ["graph", "primitives", "transforms", "quantities", "planner", "analysis", "protocol"],
   formats: ["graph"],
   cache: [],
@@ -54,7 +54,7 @@ const zones = [
   {
     target: "sidecar",
     from: ".",
-    except: ["node_modules", "sidecar"],
+    except: ["node_modules", "sidecar", "package.json"],
     message: "The sidecar imports nothing from the rest of the repository.",
   },
 ];
@@ -69,6 +69,7 @@ export default defineConfig(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       eqeqeq: "error",
+      "@typescript-eslint/no-invalid-void-type": ["error", { allowAsThisParameter: true }],
       "@typescript-eslint/consistent-type-imports": "error",
       "@typescript-eslint/explicit-module-boundary-types": "error",
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],

@@ -14,10 +14,10 @@ export function inline(builder: Builder, graph: Graph, values: readonly Value[])
   members.forEach((member, index) => known.set(member.value, values[index]));
   for (const { value, data } of graph.constants) known.set(value, builder.constant(data, value.shape, value.dtype));
   for (const equation of graph.equations) {
-    const inputs = equation.inputs.map((input) => known.get(input) as Value);
+    const inputs = equation.inputs.map((input) => known.get(input)!);
     const emit = () => builder.emit(equation.primitive, inputs, equation.attributes);
     const outputs = equation.source ? builder.at(equation.source, emit) : emit();
     equation.outputs.forEach((output, index) => known.set(output, outputs[index]));
   }
-  return graph.outputs.map((output) => known.get(output) as Value);
+  return graph.outputs.map((output) => known.get(output)!);
 }

@@ -53,7 +53,9 @@ export interface Primitive<A> {
    * Tangents of the outputs. `null` is a tangent that is zero. Left out where no output has a derivative.
    * The equation itself has been emitted already; `outputs` are its values.
    */
-  jvp?(this: void, builder: Builder,
+  jvp?(
+    this: void,
+    builder: Builder,
     primals: readonly Value[],
     tangents: readonly (Value | null)[],
     outputs: readonly Value[],
@@ -65,7 +67,9 @@ export interface Primitive<A> {
    * Cotangents of the inputs in which the operation is linear, given those of the outputs. `linear` says in which inputs
    * it is to be transposed; of these only the type may be used.
    */
-  transpose?(this: void, builder: Builder,
+  transpose?(
+    this: void,
+    builder: Builder,
     cotangents: readonly (Value | null)[],
     inputs: readonly Value[],
     linear: readonly boolean[],
@@ -74,7 +78,9 @@ export interface Primitive<A> {
   ): (Value | null)[];
 
   /** The same operation on inputs of which some have one more axis, of extent `size`. Without it, vmap loops. */
-  batch?(this: void, builder: Builder,
+  batch?(
+    this: void,
+    builder: Builder,
     inputs: readonly Value[],
     axes: readonly (number | null)[],
     size: number,
@@ -83,10 +89,18 @@ export interface Primitive<A> {
   ): Batched;
 
   /** Floating-point operations, a multiply-add counted as two. */
-  flops(this: void, inputs: readonly Value[], outputs: readonly Value[], attributes: A, transforms: GraphTransforms): number;
+  flops(
+    this: void,
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    attributes: A,
+    transforms: GraphTransforms,
+  ): number;
 
   /** Follows the examples of a batch through the operation. Left out: they are lost. */
-  examples?(this: void, inputs: readonly Value[],
+  examples?(
+    this: void,
+    inputs: readonly Value[],
     examples: readonly (ExampleAxis | null)[],
     outputs: readonly Value[],
     attributes: A,
@@ -94,7 +108,13 @@ export interface Primitive<A> {
   ): Examples;
 
   /** A value that equals the operation's (only) output and costs less, if there is one. May emit equations. */
-  simplify?(this: void, builder: Builder, inputs: readonly Value[], attributes: A, definitions: Definitions): Value | undefined;
+  simplify?(
+    this: void,
+    builder: Builder,
+    inputs: readonly Value[],
+    attributes: A,
+    definitions: Definitions,
+  ): Value | undefined;
 
   /** Elementwise primitives: the operation on numbers. Booleans are 0 and 1. */
   scalar?(this: void, ...operands: number[]): number;

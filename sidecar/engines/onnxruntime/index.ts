@@ -5,13 +5,14 @@ import { formatShape, sameShape } from "../../graph/types";
 import { EngineError, type Engine, type Unsupported } from "../engine";
 import { everyEquation, requireOpaqueHost } from "../interpreter/opaque";
 import { loweringOf } from "./lower/index";
+import type { Provider } from "./lower/writer";
 import { compileProgram, releaseProgram } from "./program";
 import { Run, runProgram } from "./run";
 import type { SessionFactory } from "./session";
 
 export interface OnnxruntimeOptions {
   /** Where to run: `cpu` everywhere; `webgpu` on a GPU of any vendor. */
-  readonly provider?: "cpu" | "webgpu";
+  readonly provider?: Provider;
   /** Threads of an operation; by default one for each core. */
   readonly threads?: number;
 }
@@ -29,9 +30,10 @@ export async function createOnnxruntimeEngine(options: OnnxruntimeOptions = {}):
   const threads = options.threads ?? availableParallelism();
   const factory: SessionFactory = {
     library,
-    create: (model) =>
+    provider,
+    create: (model, onCpu) =>
       library.InferenceSession.create(model, {
-        executionProviders: [provider],
+        executionProviders: [provider === "webgpu" ? { name: "webgpu", forceCpuNodeNames: onCpu } : "cpu"],
         graphOptimizationLevel: "all",
         // With a pattern, the second run allocates all its memory anew beside what the first one took.
         enableMemPattern: false,
@@ -52,7 +54,7 @@ export async function createOnnxruntimeEngine(options: OnnxruntimeOptions = {}):
           argumentsOf(graph).forEach(({ name, value }, index) => {
             const given = inputs[index] as (typeof inputs)[number] | undefined;
             if (fixed.has(value)) return;
-            if (!given || given.dtype !== value.dtype || !sameShape(given.shape, value.shape)) {
+            if (given?.dtype !== value.dtype || !sameShape(given.shape, value.shape)) {
               const got = given ? `${given.dtype}${formatShape(given.shape)}` : "nothing";
               throw new EngineError(
                 `the argument ${name} should be ${value.dtype}${formatShape(value.shape)} but is ${got}`,

@@ -4,12 +4,15 @@ import { formatSource } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { EngineError } from "../engine";
 import { lowerPiece, sentinel, sentinelError, type LoweredPiece } from "./lower/graph";
+import type { Provider } from "./lower/writer";
 import { encodeModel } from "./onnx/encode";
 
 /** Makes sessions: the library, and how to set it up. */
 export interface SessionFactory {
   readonly library: typeof ort;
-  create(model: Uint8Array): Promise<ort.InferenceSession>;
+  readonly provider: Provider;
+  /** `onCpu` names nodes that must not run on a GPU. */
+  create(model: Uint8Array, onCpu: readonly string[]): Promise<ort.InferenceSession>;
 }
 
 /** A straight piece of a graph, compiled. */
@@ -28,9 +31,9 @@ export class Piece {
     outputs: readonly Value[],
     constants: readonly Constant[],
   ): Promise<Piece> {
-    const { model, ...names } = lowerPiece(equations, inputs, outputs, constants);
+    const { model, onCpu, ...names } = lowerPiece(equations, inputs, outputs, constants, factory.provider);
     try {
-      return new Piece(factory.library, equations, await factory.create(encodeModel(model)), names);
+      return new Piece(factory.library, equations, await factory.create(encodeModel(model), onCpu), names);
     } catch (error) {
       throw explain(error, equations);
     }

@@ -8,7 +8,6 @@ import { zeros, type Kernel } from "./kernel";
  * truncates: that is what `div` of int32 wants.
  */
 export function elementwise(primitive: Primitive<NoAttributes>): Kernel<NoAttributes> {
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- rules are functions that use no `this`
   const { scalar } = primitive;
   if (scalar === undefined) throw new Error("an elementwise primitive without a function on numbers");
   return (inputs, _attributes, output) => {

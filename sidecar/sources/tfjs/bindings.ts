@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { parse, type Node, type Pattern, type Program } from "acorn";
-import { transformSync, type Loader } from "esbuild";
+import { transform, type Loader } from "esbuild";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import { syntaxError } from "./syntax-error";
@@ -44,10 +44,10 @@ export function readCode(file: string): string {
 }
 
 /** Types are taken out first; positions come back through that step's source map. */
-export function topLevelBindings(file: string, code: string): Binding[] {
+export async function topLevelBindings(file: string, code: string): Promise<Binding[]> {
   let transformed;
   try {
-    transformed = transformSync(code, {
+    transformed = await transform(code, {
       loader: loaderOf(file),
       sourcefile: file,
       sourcemap: "external",

@@ -4,7 +4,7 @@ import { parameterNames } from "./bindings";
 import { refuseUnknown, type InputOption } from "./inputs";
 import { uniqueNames, variableWeight, type NamedTensor, type Subject, type Weight } from "./subject";
 import { tf } from "./tensorflow";
-import { liveVariables, placeOfVariable } from "./variables";
+import { liveVariables, nameOfVariable, placeOfVariable } from "./variables";
 
 /** A function on tensors as something to trace. Its parameters are the variables that it uses. */
 
@@ -73,7 +73,10 @@ function variableWeights(bindings: Readonly<Record<string, () => unknown>>): Wei
   const boundNames = namesInBindings(bindings, new Set(variables));
   const names = uniqueNames(
     // TensorFlow.js names a variable by a number where the user does not: what it is bound to says more.
-    variables.map((variable) => (/^\d+$/.test(variable.name) ? boundNames.get(variable) : null) ?? variable.name),
+    variables.map((variable) => {
+      const name = nameOfVariable(variable);
+      return (/^\d+$/.test(name) ? boundNames.get(variable) : null) ?? name;
+    }),
   );
   return variables.map((variable, index) => variableParameter(variable, names[index]));
 }

@@ -14,6 +14,7 @@ import { recordingBackend } from "./runtime";
 import { tf } from "./tensorflow";
 import { ReadWhileTracing } from "./trace";
 import { asModelError } from "./tracing";
+import { forgetVariables } from "./variables";
 
 export { parseInputOption, type InputOption } from "./inputs";
 export { TfjsOpaqueHost } from "./opaque";
@@ -36,7 +37,8 @@ export async function loadTfjsModel(request: LoadRequest): Promise<Model> {
 async function loadCode(request: LoadRequest): Promise<Model> {
   const { file, inputs, batch } = request;
   const code = readCode(file);
-  const bindings = topLevelBindings(file, code);
+  forgetVariables();
+  const bindings = await topLevelBindings(file, code);
   try {
     const evaluated = await evaluate(file, code, bindings);
     const { name, value, source } =

@@ -11,6 +11,7 @@ import { placeOfError } from "./places";
 import { symbolicTensor, valueOfTensor } from "./runtime";
 import type { Subject, Weight } from "./subject";
 import { Trace, tracing } from "./trace";
+import { nameOfVariable } from "./variables";
 
 export interface Traced {
   readonly graph: Graph;
@@ -47,7 +48,7 @@ export async function traceSubject(
   };
   // A variable that the function makes while it runs is a parameter like any other.
   trace.onVariable = (variable) => {
-    const weight = variableParameter(variable, variable.name);
+    const weight = variableParameter(variable, nameOfVariable(variable));
     weights.push(weight);
     substitute(weight);
   };

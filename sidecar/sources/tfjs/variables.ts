@@ -7,12 +7,23 @@ import { activeTrace } from "./trace";
 /** What TensorFlow.js does not remember about variables: the line that made each one, and an array of its own. */
 
 const places = new WeakMap<tf.Variable, Source>();
+const givenNames = new WeakMap<tf.Variable, string>();
 /** In this order; TensorFlow.js's own table of variables puts those with numbers for names first. */
 const made: tf.Variable[] = [];
 let installed = false;
 
 export function placeOfVariable(variable: tf.Variable): Source | null {
   return places.get(variable) ?? null;
+}
+
+/** The name that the user gave a variable, or the number that TensorFlow.js gave it. */
+export function nameOfVariable(variable: tf.Variable): string {
+  return givenNames.get(variable) ?? variable.name;
+}
+
+/** From now on, variables that were made before belong to another model. */
+export function forgetVariables(): void {
+  made.length = 0;
 }
 
 /** All variables that exist, in the order in which they were made. */
@@ -35,6 +46,7 @@ export function observeVariables(backend: RecordingBackend): void {
     const variable = makeVariable(own, trainable, uniqueName(name), dtype);
     if (own !== initial) own.dispose();
     made.push(variable);
+    if (name !== undefined) givenNames.set(variable, name);
     if (source) places.set(variable, source);
     if (own !== initial) activeTrace()?.onVariable?.(variable);
     return variable;

@@ -4,7 +4,7 @@ import type { OnnxGraph, OnnxModel } from "../onnx/messages";
 import { elementTypes } from "../onnx/schema";
 import { loweringOf } from "./index";
 import { Operands } from "./lowering";
-import { Writer, type Ref } from "./writer";
+import { Writer, type Provider, type Ref } from "./writer";
 
 /** ONNX's operator set that lowered graphs use, and the IR version that came with it. */
 const opset = 21;
@@ -16,7 +16,24 @@ export interface LoweredPiece {
   readonly inputs: readonly (string | null)[];
   /** Outputs have as many elements as their values, in the same order, but maybe another shape. */
   readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
+  /** Names of nodes that have to run on the CPU, whatever the provider is. */
+  readonly onCpu: readonly string[];
 }
+
+/** GPUs may compute these with an absolute error of 5e-4 (WGSL, "accuracy of built-in functions"). */
+const impreciseOnGpu = new Set([
+  "Sin",
+  "Cos",
+  "Tan",
+  "Asin",
+  "Acos",
+  "Atan",
+  "Sinh",
+  "Cosh",
+  "Asinh",
+  "Acosh",
+  "Atanh",
+]);
 
 /**
  * Equations as one ONNX model. Nodes are named after the equation that they come from (`12:exp/3` is of equation 12), so
@@ -27,8 +44,9 @@ export function lowerPiece(
   inputs: readonly Value[],
   outputs: readonly Value[],
   constants: readonly Constant[],
+  provider: Provider,
 ): LoweredPiece {
-  const writer = new Writer();
+  const writer = new Writer(provider);
   const refs = new Map<Value, Ref>();
   inputs.forEach((value, index) => refs.set(value, { name: `x${index}`, shape: value.shape, type: value.dtype }));
   const data = new Map(constants.map((constant) => [constant.value, constant.data]));
@@ -71,6 +89,8 @@ export function lowerPiece(
     model: { irVersion, producerName: "kernelscope", opsetImport: [{ domain: "", version: opset }], graph },
     inputs: inputs.map((_, index) => (read.has(`x${index}`) ? `x${index}` : null)),
     outputs: results.map(({ name, shape }) => ({ name, shape })),
+    onCpu:
+      provider === "cpu" ? [] : graph.node.filter(({ opType }) => impreciseOnGpu.has(opType)).map(({ name }) => name),
   };
 }
 

@@ -58,7 +58,7 @@ const argsort: Lower<ArgsortAttributes> = (w, x, { axis, descending }) => {
     [operand, w.ints([operand.shape[axis]])],
     [operand, { shape: operand.shape, type: "int64" }],
     { axis, largest: descending ? 1 : 0, sorted: 1 },
-  )[1]!;
+  )[1];
   return w.cast(indices, "int32");
 };
 

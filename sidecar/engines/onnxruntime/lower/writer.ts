@@ -5,6 +5,9 @@ import { attributeTypes, elementTypes } from "../onnx/schema";
 /** Element types of ONNX tensors that lowered graphs use. `int64` is for shapes, axes and indices. */
 export type OnnxType = DType | "int64" | "uint8";
 
+/** What runs the graph: lowerings avoid what it is slow or wrong at. */
+export type Provider = "cpu" | "webgpu";
+
 /** A tensor inside the ONNX graph. */
 export interface Ref {
   readonly name: string;
@@ -32,6 +35,8 @@ export class Writer {
   /** Starts the names of nodes: the equation that is being lowered. */
   label = "";
 
+  constructor(readonly provider: Provider) {}
+
   /** Emits a node with one output. */
   node(
     opType: string,
@@ -41,33 +46,33 @@ export class Writer {
     attributes: Record<string, AttributeValue> = {},
     domain?: string,
   ): Ref {
-    return this.nodeWithOutputs(opType, inputs, [{ shape, type }], attributes, domain)[0]!;
+    return this.nodeWithOutputs(opType, inputs, [{ shape, type }], attributes, domain)[0];
   }
 
-  /** Emits a node; `null` stands for an output that nobody wants. */
+  /** Emits a node with several outputs. */
   nodeWithOutputs(
     opType: string,
     inputs: readonly (Ref | null)[],
-    outputs: readonly ({ shape: Shape; type: OnnxType } | null)[],
+    outputs: readonly { shape: Shape; type: OnnxType }[],
     attributes: Record<string, AttributeValue> = {},
     domain?: string,
-  ): (Ref | null)[] {
+  ): Ref[] {
     // The same operation on the same operands is made once.
     const key = `${opType}(${inputs.map((input) => input?.name ?? "").join()})${JSON.stringify(attributes)}`;
     if (outputs.length === 1) {
       const known = this.cache.get(key);
       if (known) return [known];
     }
-    const refs = outputs.map((output) => (output ? { ...output, name: `t${this.count++}` } : null));
+    const refs = outputs.map((output): Ref => ({ ...output, name: `t${this.count++}` }));
     this.nodes.push({
       opType,
       name: `${this.label}/${this.nodes.length}`,
       input: inputs.map((input) => input?.name ?? ""),
-      output: refs.map((ref) => ref?.name ?? ""),
+      output: refs.map((ref) => ref.name),
       attribute: Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value)),
       ...(domain === undefined ? {} : { domain }),
     });
-    if (outputs.length === 1 && refs[0]) this.cache.set(key, refs[0]);
+    if (outputs.length === 1) this.cache.set(key, refs[0]);
     return refs;
   }
 

@@ -1,0 +1,173 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Analysis } from "../../sidecar/analysis/analysis";
+import { withFile } from "../../sidecar/formats/file";
+import { readNpy, tensorOf } from "../../sidecar/formats/npy";
+import { readNpz } from "../../sidecar/formats/npz";
+import type { Tensor } from "../../sidecar/graph/tensor";
+import { writeNpy } from "../../sidecar/formats/npz";
+import { difference } from "../laws";
+import { python } from "../tools";
+
+/** The commands as a user runs them, on small models. */
+
+const folder = mkdtempSync(join(tmpdir(), "kernelscope-test-"));
+
+function kernelscope(...args: string[]): { status: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["dist/cli.js", ...args], { encoding: "utf8" });
+  return { status, out: stdout, err: stderr };
+}
+
+function modelFile(name: string, code: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, code);
+  return file;
+}
+
+function jacobian(model: string, inputs: string, ...options: string[]): Map<string, Tensor> {
+  const out = join(folder, "jacobian.npz");
+  const { status, err } = kernelscope("jacobian", model, "--inputs", inputs, "--out", out, ...options);
+  expect(err).toBe("");
+  expect(status).toBe(0);
+  return withFile(out, (source) => {
+    return new Map(Array.from(readNpz(source), ([name, member]) => [name, tensorOf(readNpy(member), "float32")!]));
+  });
+}
+
+function randomInputs(name: string, shape: number[]): string {
+  const file = join(folder, name);
+  const size = shape.reduce((a, b) => a * b, 1);
+  writeNpy(file, { shape, dtype: "float32", data: Float32Array.from({ length: size }, (_, i) => Math.sin(i * 1.7)) });
+  return file;
+}
+
+const dense = modelFile(
+  "dense.js",
+  `import * as tf from "@tensorflow/tfjs";
+export const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [3] })] });
+`,
+);
+
+const small = modelFile(
+  "small.ts",
+  `import * as tf from "@tensorflow/tfjs";
+export const model = tf.sequential({
+  layers: [
+    tf.layers.conv2d({ filters: 3, kernelSize: 3, strides: 2, padding: "same", activation: "relu", inputShape: [6, 5, 2],
+      kernelInitializer: tf.initializers.glorotUniform({ seed: 3 }) }),
+    tf.layers.batchNormalization({ name: "norm" }),
+    tf.layers.maxPooling2d({ poolSize: 2, strides: 1 }),
+    tf.layers.flatten(),
+    tf.layers.dense({ units: 4, activation: "tanh", kernelInitializer: tf.initializers.glorotUniform({ seed: 4 }) }),
+  ],
+});
+`,
+);
+
+describe("analyze", () => {
+  it("gives the shapes of a dense layer's Jacobian and the line of its parameters", () => {
+    const { status, out } = kernelscope("analyze", dense, "--batch", "100", "--json");
+    expect(status).toBe(0);
+    const analysis = JSON.parse(out) as Analysis;
+    expect(analysis.parameters.map(({ jacobian: { shape } }) => shape)).toEqual([
+      [100, 3, 3, 3],
+      [100, 3, 3],
+    ]);
+    expect(analysis.parameters[0].source?.line).toBe(2);
+    expect(analysis.jacobian).toEqual({ shape: [100, 3, 12], bytes: 14400 });
+    expect(analysis.model.examplesCoupled).toBe(false);
+  });
+
+  it("keeps the residual net's moving statistics apart from its 44 parameters", () => {
+    const { status, out } = kernelscope("analyze", "examples/residual-net.ts", "--batch", "100", "--json");
+    expect(status).toBe(0);
+    const analysis = JSON.parse(out) as Analysis;
+    expect(analysis.parameters).toHaveLength(44);
+    expect(analysis.buffers).toHaveLength(28);
+    for (const { shape, jacobian } of analysis.parameters) expect(jacobian.shape).toEqual([100, 10, ...shape]);
+  });
+});
+
+describe("jacobian", () => {
+  const inputs = randomInputs("small.npy", [3, 6, 5, 2]);
+  const expected = jacobian(small, inputs, "--engine", "reference");
+
+  const ways = [
+    ["--strategy", "vmap(jacrev)"],
+    ["--strategy", "vmap(jacrev)", "--chunk", "2"],
+    ["--strategy", "jacrev"],
+    ["--strategy", "jacrev", "--chunk", "5"],
+    ["--strategy", "vmap(jacfwd)"],
+    ["--strategy", "vmap(jacfwd)", "--chunk", "7"],
+    ["--strategy", "grad-loop"],
+  ];
+  it.each(ways.map((options) => ({ options, name: options.join(" ") })))("agrees: $name", ({ options }) => {
+    const actual = jacobian(small, inputs, ...options);
+    expect([...actual.keys()]).toEqual([...expected.keys()]);
+    // Of the largest magnitude: float32 sums in another order
+    for (const [name, block] of expected) expect(difference([actual.get(name)!], [block]), name).toBeLessThan(1e-5);
+  });
+
+  // Without Python only the comparison with PyTorch is left out; CI always has it (test/tools.ts)
+  it.skipIf(python === undefined)("equals torch.func's for a dense layer", () => {
+    const x = randomInputs("dense.npy", [5, 3]);
+    const blocks = jacobian(dense, x);
+    const script = `
+import json, sys, torch, numpy as np
+from torch.func import functional_call, jacrev, vmap
+net = torch.nn.Linear(3, 3)
+x = torch.from_numpy(np.load(sys.argv[1]))
+params = dict(net.named_parameters())
+f = lambda p, x: functional_call(net, p, (x,))
+J = vmap(jacrev(f), (None, 0))(params, x)
+print(json.dumps({"kernel": J["weight"].permute(0, 1, 3, 2).flatten().tolist(), "bias": J["bias"].flatten().tolist()}))
+`;
+    const torch = JSON.parse(execFileSync(python!, ["-c", script, x]).toString()) as Record<string, number[]>;
+    const [kernel, bias] = [...blocks.values()];
+    expect(difference([kernel], [{ ...kernel, data: Float32Array.from(torch.kernel) }])).toBeLessThan(1e-5);
+    expect(difference([bias], [{ ...bias, data: Float32Array.from(torch.bias) }])).toBeLessThan(1e-5);
+  });
+});
+
+describe("bad input", () => {
+  const bad = (name: string, code: string): string =>
+    modelFile(name, `import * as tf from "@tensorflow/tfjs";\n${code}\n`);
+  const x = randomInputs("bad.npy", [2, 4]);
+  it.each([
+    { what: "a syntax error", file: bad("syntax.ts", "const a = ;"), says: /syntax\.ts:2: / },
+    {
+      what: "code that throws",
+      file: bad("throws.ts", "throw new Error('no data');"),
+      says: /throws\.ts:2: .*no data/,
+    },
+    { what: "no model", file: bad("none.ts", "export const a = 1;"), says: /none\.ts/ },
+    { what: "process.exit", file: bad("exit.ts", "process.exit(0);"), says: /exit\.ts:2: .*process\.exit/ },
+    {
+      what: "an endless loop",
+      file: bad("loop.ts", "while (true) {}"),
+      says: /loop\.ts: was not evaluated within 3 s/,
+    },
+    { what: "a file that is not there", file: join(folder, "nothing.ts"), says: /does not exist/ },
+  ])("says in one line what is wrong: $what", ({ file, says }) => {
+    const { status, out, err } = kernelscope("analyze", file, "--time-limit", "3");
+    expect(err).toMatch(says);
+    expect(err.trim().split("\n")).toHaveLength(1);
+    expect(out).toBe("");
+    expect(status).toBe(1);
+  });
+
+  it("refuses inputs of another shape", () => {
+    const { status, err } = kernelscope("jacobian", dense, "--inputs", x, "--out", join(folder, "no.npz"));
+    expect(err).toMatch(/has shape \[2,4\], but the input .* takes \[N,3\]/);
+    expect(status).toBe(1);
+  });
+
+  it("calls misuse misuse", () => {
+    for (const args of [["frobnicate"], ["analyze"], ["analyze", dense, "--batch", "0"], ["jacobian", dense]]) {
+      expect(kernelscope(...args).status).toBe(2);
+    }
+  });
+});
