@@ -9,7 +9,7 @@ import { variableParameter } from "./function";
 import { failedCallOf, forgetCalls } from "./layers";
 import { placeOfError } from "./places";
 import { symbolicTensor, valueOfTensor } from "./runtime";
-import type { Subject, Weight } from "./subject";
+import { uniqueNames, type Subject, type Weight } from "./subject";
 import { Trace, tracing } from "./trace";
 import { nameOfVariable } from "./variables";
 
@@ -72,10 +72,11 @@ export async function traceSubject(
         : value,
     );
     const kept = weights.filter((weight) => !subject.onlyUsedWeights || trace.used.has(values.get(weight)!));
+    const names = uniqueNames(kept.map(({ name }) => name));
     const members = (role: Weight["role"]): Argument[] =>
-      kept
-        .filter((weight) => weight.role === role)
-        .map((weight) => ({ name: weight.name, value: values.get(weight)! }));
+      kept.flatMap((weight, index) =>
+        weight.role === role ? [{ name: names[index], value: values.get(weight)! }] : [],
+      );
     const graph = builder.build({
       inputs,
       parameters: members("parameter"),
@@ -86,7 +87,9 @@ export async function traceSubject(
       graph: dropUnused(graph),
       batchedInputs: inputs.filter((_, index) => subject.inputs[index].batched).map(({ value }) => value),
       outputNames: outputs.map(({ name }) => name),
-      weights: [...kept].sort((p, q) => Number(p.role === "buffer") - Number(q.role === "buffer")),
+      weights: kept
+        .map((weight, index) => ({ ...weight, name: names[index] }))
+        .sort((p, q) => Number(p.role === "buffer") - Number(q.role === "buffer")),
     };
   } catch (error) {
     throw asModelError(error, subject.source);
