@@ -1,12 +1,9 @@
 // Bundles the programs of the package into dist/: the command line and the worker process.
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { isMain, root } from "./lib.mjs";
 
 const programs = [
   { source: "sidecar/cli.ts", output: "dist/cli", banner: "#!/usr/bin/env node" },
   { source: "sidecar/worker/main.ts", output: "dist/worker", banner: "" },
-  { source: "sidecar/worker/watchdog-thread.ts", output: "dist/watchdog", banner: "" },
 ];
 
 /** Packages with native parts, or that a user brings: required at run time, never bundled. */
@@ -26,9 +23,8 @@ export const nodeBundle = /** @satisfies {import('esbuild').BuildOptions} */ ({
 
 export async function build() {
   const { build: bundle } = await import("esbuild");
-  const present = programs.filter(({ source }) => existsSync(join(root, source)));
   await Promise.all(
-    present.map(({ source, output, banner }) =>
+    programs.map(({ source, output, banner }) =>
       bundle({ ...nodeBundle, entryPoints: [source], outfile: `${output}.js`, banner: { js: banner } }),
     ),
   );
