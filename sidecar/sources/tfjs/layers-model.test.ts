@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { expectClose, given, integers, opaqueKernels, run, uniform, type Given } from "../../../test/compare-tfjs";
 import type { Tensor } from "../../graph/tensor";
 import { sizeOf } from "../../graph/types";
+import { vjp } from "../../transforms";
 import type { Model } from "../model";
 import { assembleModel } from "./assemble";
 import type { InputOption } from "./inputs";
@@ -336,4 +337,67 @@ it("integer inputs stay integers", async () => {
   const model = tf.model({ inputs: ids, outputs: L.flatten().apply(embedded) as Input });
   const loaded = await expectSame(model, [integers([BATCH, 4], 0, 6)]);
   expect(loaded.graph.inputs[0].value.dtype).toBe("int32");
+});
+
+describe("derivatives are TensorFlow.js's own", () => {
+  const models: Record<string, () => tf.LayersModel> = {
+    "a convolutional net": () =>
+      single(
+        [7, 6, 2],
+        () => L.conv2d({ filters: 3, kernelSize: 3, strides: 2, padding: "same", activation: "relu" }),
+        () => L.batchNormalization(),
+        () => L.depthwiseConv2d({ kernelSize: 2, activation: "elu" }),
+        () => L.maxPooling2d({ poolSize: 2, strides: 1 }),
+        () => L.flatten(),
+        () => L.dense({ units: 3, activation: "softmax" }),
+      ),
+    "a transposed convolution": () =>
+      single(
+        [4, 4, 2],
+        () => L.conv2dTranspose({ filters: 3, kernelSize: 3, strides: 2, activation: "tanh" }),
+        () => L.averagePooling2d({ poolSize: 2 }),
+        () => L.globalAveragePooling2d({}),
+      ),
+    "a recurrent net": () =>
+      single(
+        [4, 3],
+        () => L.bidirectional({ layer: L.gru({ units: 3, returnSequences: true }), mergeMode: "concat" }),
+        () => L.layerNormalization(),
+        () => L.lstm({ units: 2, recurrentActivation: "sigmoid" }),
+      ),
+  };
+  for (const [name, make] of Object.entries(models)) {
+    it(name, async () => {
+      const layers = make();
+      fillWeights(layers);
+      const model = await load(layers);
+      const { graph, weights } = model;
+      const x = uniform([1, ...model.inputs[0].shape]);
+      const cotangent = uniform(model.outputs[0].shape);
+      const gradients = await run(
+        vjp(
+          graph,
+          graph.parameters.map(({ value }) => value),
+        ),
+        [
+          exampleOf(x, 0),
+          cotangent,
+          ...[...graph.parameters, ...graph.buffers].map((parameter) => weights[parameter.name]),
+        ],
+      );
+      const weighted = (): tf.Scalar => {
+        const y = layers.apply(tf.tensor(x.data, [...x.shape]), { training: false }) as tf.Tensor;
+        return tf.sum(tf.mul(y, tf.tensor(cotangent.data, [...cotangent.shape])));
+      };
+      const variables = layers.trainableWeights.map((weight) => (weight as unknown as { val: tf.Variable }).val);
+      const { grads } = tf.variableGrads(weighted, variables);
+      const named = new Map(
+        layers.trainableWeights.map((weight, index) => [weight.originalName, variables[index].name]),
+      );
+      graph.parameters.forEach((parameter, index) => {
+        const expected = grads[named.get(parameter.name) ?? ""];
+        expectClose(gradients[graph.outputs.length + index].data, expected.dataSync(), 5e-5);
+      });
+    });
+  }
 });
