@@ -1,8 +1,8 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { Analysis } from "../../sidecar/analysis/analysis";
 import { withFile } from "../../sidecar/formats/file";
 import { readNpy, tensorOf } from "../../sidecar/formats/npy";
@@ -16,10 +16,18 @@ import { python } from "../tools";
 
 const folder = mkdtempSync(join(tmpdir(), "kernelscope-test-"));
 
-function kernelscope(...args: string[]): { status: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["dist/cli.js", ...args], { encoding: "utf8" });
-  return { status, out: stdout, err: stderr };
+/** Never synchronously: the test runner must be able to answer meanwhile. */
+function run(program: string, args: readonly string[]): Promise<{ status: number; out: string; err: string }> {
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { encoding: "utf8" }, (error, out, err) => {
+      const status = error?.code ?? 0;
+      if (typeof status === "number") resolve({ status, out, err });
+      else reject(error ?? new Error(program));
+    });
+  });
 }
+
+const kernelscope = (...args: string[]): ReturnType<typeof run> => run(process.execPath, ["dist/cli.js", ...args]);
 
 function modelFile(name: string, code: string): string {
   const file = join(folder, name);
@@ -27,9 +35,9 @@ function modelFile(name: string, code: string): string {
   return file;
 }
 
-function jacobian(model: string, inputs: string, ...options: string[]): Map<string, Tensor> {
+async function jacobian(model: string, inputs: string, ...options: string[]): Promise<Map<string, Tensor>> {
   const out = join(folder, "jacobian.npz");
-  const { status, err } = kernelscope("jacobian", model, "--inputs", inputs, "--out", out, ...options);
+  const { status, err } = await kernelscope("jacobian", model, "--inputs", inputs, "--out", out, ...options);
   expect(err).toBe("");
   expect(status).toBe(0);
   return withFile(out, (source) => {
@@ -68,8 +76,8 @@ export const model = tf.sequential({
 );
 
 describe("analyze", () => {
-  it("gives the shapes of a dense layer's Jacobian and the line of its parameters", () => {
-    const { status, out } = kernelscope("analyze", dense, "--batch", "100", "--json");
+  it("gives the shapes of a dense layer's Jacobian and the line of its parameters", async () => {
+    const { status, out } = await kernelscope("analyze", dense, "--batch", "100", "--json");
     expect(status).toBe(0);
     const analysis = JSON.parse(out) as Analysis;
     expect(analysis.parameters.map(({ jacobian: { shape } }) => shape)).toEqual([
@@ -81,8 +89,8 @@ describe("analyze", () => {
     expect(analysis.model.examplesCoupled).toBe(false);
   });
 
-  it("keeps the residual net's moving statistics apart from its 44 parameters", () => {
-    const { status, out } = kernelscope("analyze", "examples/residual-net.ts", "--batch", "100", "--json");
+  it("keeps the residual net's moving statistics apart from its 44 parameters", async () => {
+    const { status, out } = await kernelscope("analyze", "examples/residual-net.ts", "--batch", "100", "--json");
     expect(status).toBe(0);
     const analysis = JSON.parse(out) as Analysis;
     expect(analysis.parameters).toHaveLength(44);
@@ -93,7 +101,10 @@ describe("analyze", () => {
 
 describe("jacobian", () => {
   const inputs = randomInputs("small.npy", [3, 6, 5, 2]);
-  const expected = jacobian(small, inputs, "--engine", "reference");
+  let expected = new Map<string, Tensor>();
+  beforeAll(async () => {
+    expected = await jacobian(small, inputs, "--engine", "reference");
+  });
 
   const ways = [
     ["--strategy", "vmap(jacrev)"],
@@ -104,17 +115,17 @@ describe("jacobian", () => {
     ["--strategy", "vmap(jacfwd)", "--chunk", "7"],
     ["--strategy", "grad-loop"],
   ];
-  it.each(ways.map((options) => ({ options, name: options.join(" ") })))("agrees: $name", ({ options }) => {
-    const actual = jacobian(small, inputs, ...options);
+  it.each(ways.map((options) => ({ options, name: options.join(" ") })))("agrees: $name", async ({ options }) => {
+    const actual = await jacobian(small, inputs, ...options);
     expect([...actual.keys()]).toEqual([...expected.keys()]);
     // Of the largest magnitude: float32 sums in another order
     for (const [name, block] of expected) expect(difference([actual.get(name)!], [block]), name).toBeLessThan(1e-5);
   });
 
   // Without Python only the comparison with PyTorch is left out; CI always has it (test/tools.ts)
-  it.skipIf(python === undefined)("equals torch.func's for a dense layer", () => {
+  it.skipIf(python === undefined)("equals torch.func's for a dense layer", async () => {
     const x = randomInputs("dense.npy", [5, 3]);
-    const blocks = jacobian(dense, x);
+    const blocks = await jacobian(dense, x);
     const script = `
 import json, sys, torch, numpy as np
 from torch.func import functional_call, jacrev, vmap
@@ -125,7 +136,7 @@ f = lambda p, x: functional_call(net, p, (x,))
 J = vmap(jacrev(f), (None, 0))(params, x)
 print(json.dumps({"kernel": J["weight"].permute(0, 1, 3, 2).flatten().tolist(), "bias": J["bias"].flatten().tolist()}))
 `;
-    const torch = JSON.parse(execFileSync(python!, ["-c", script, x]).toString()) as Record<string, number[]>;
+    const torch = JSON.parse((await run(python!, ["-c", script, x])).out) as Record<string, number[]>;
     const [kernel, bias] = [...blocks.values()];
     expect(difference([kernel], [{ ...kernel, data: Float32Array.from(torch.kernel) }])).toBeLessThan(1e-5);
     expect(difference([bias], [{ ...bias, data: Float32Array.from(torch.bias) }])).toBeLessThan(1e-5);
@@ -151,23 +162,23 @@ describe("bad input", () => {
       says: /loop\.ts: was not evaluated within 3 s/,
     },
     { what: "a file that is not there", file: join(folder, "nothing.ts"), says: /does not exist/ },
-  ])("says in one line what is wrong: $what", ({ file, says }) => {
-    const { status, out, err } = kernelscope("analyze", file, "--time-limit", "3");
+  ])("says in one line what is wrong: $what", async ({ file, says }) => {
+    const { status, out, err } = await kernelscope("analyze", file, "--time-limit", "3");
     expect(err).toMatch(says);
     expect(err.trim().split("\n")).toHaveLength(1);
     expect(out).toBe("");
     expect(status).toBe(1);
   });
 
-  it("refuses inputs of another shape", () => {
-    const { status, err } = kernelscope("jacobian", dense, "--inputs", x, "--out", join(folder, "no.npz"));
+  it("refuses inputs of another shape", async () => {
+    const { status, err } = await kernelscope("jacobian", dense, "--inputs", x, "--out", join(folder, "no.npz"));
     expect(err).toMatch(/has shape \[2,4\], but the input .* takes \[N,3\]/);
     expect(status).toBe(1);
   });
 
-  it("calls misuse misuse", () => {
+  it("calls misuse misuse", async () => {
     for (const args of [["frobnicate"], ["analyze"], ["analyze", dense, "--batch", "0"], ["jacobian", dense]]) {
-      expect(kernelscope(...args).status).toBe(2);
+      expect((await kernelscope(...args)).status).toBe(2);
     }
   });
 });
