@@ -120,9 +120,9 @@ class Memory {
 async function runStep({ step, piece, body, work }: CompiledStep, memory: Memory, run: Run): Promise<void> {
   switch (step.kind) {
     case "session":
-      await piece?.run(
-        step.inputs.map((value) => memory.get(value)),
-        step.outputs.map((value) => memory.allocate(value)),
+      await piece!.run(
+        piece!.inputs.map((value) => memory.get(value)),
+        piece!.outputs.map((value) => memory.allocate(value)),
       );
       break;
     case "map":

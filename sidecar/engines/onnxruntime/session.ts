@@ -22,6 +22,10 @@ export class Piece {
     private readonly equations: readonly Equation[],
     private readonly session: ort.InferenceSession,
     private readonly lowered: Pick<LoweredPiece, "inputs" | "outputs">,
+    /** The values whose tensors a run is given, in this order. */
+    readonly inputs: readonly Value[],
+    /** The values whose memory a run is given. */
+    readonly outputs: readonly Value[],
   ) {}
 
   static async compile(
@@ -33,7 +37,14 @@ export class Piece {
   ): Promise<Piece> {
     const { model, onCpu, ...names } = lowerPiece(equations, inputs, outputs, constants, factory.provider);
     try {
-      return new Piece(factory.library, equations, await factory.create(encodeModel(model), onCpu), names);
+      return new Piece(
+        factory.library,
+        equations,
+        await factory.create(encodeModel(model), onCpu),
+        names,
+        inputs,
+        outputs,
+      );
     } catch (error) {
       throw explain(error, equations);
     }

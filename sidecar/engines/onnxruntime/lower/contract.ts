@@ -108,24 +108,27 @@ function best(
   return arrange(w, { ref, labels }, wanted);
 }
 
+/** Of how many free axes it is tried whether they had better be batch axes: their subsets are as many as 2 to that power. */
+const mostPromoted = 4;
+
 /** All ways to choose which operand is left, which free axes become batch axes, and in which order axes are merged. */
 function* layouts(a: Labelled, b: Labelled, inner: readonly string[], wanted: readonly string[]): Generator<Layout> {
   const otherInner = b.labels.filter((label) => inner.includes(label));
   const innerOrders = inner.every((label, index) => label === otherInner[index]) ? [inner] : [inner, otherInner];
   const shared = wanted.filter((label) => a.labels.includes(label) && b.labels.includes(label));
   const free = wanted.filter((label) => !shared.includes(label));
-  const subsets = free.length <= 6 ? range(2 ** free.length) : [0];
-  for (const subset of subsets) {
+  for (const subset of range(2 ** Math.min(free.length, mostPromoted))) {
     const promoted = free.filter((_, index) => subset & (1 << index));
     const batch = wanted.filter((label) => shared.includes(label) || promoted.includes(label));
-    for (const nativeOrder of [false, true]) {
-      const freeOf = (x: Labelled): string[] =>
-        (nativeOrder ? x.labels : wanted).filter(
-          (label) => free.includes(label) && x.labels.includes(label) && !promoted.includes(label),
-        );
+    const freeOf = (x: Labelled, order: readonly string[]): string[] =>
+      order.filter((label) => free.includes(label) && x.labels.includes(label) && !promoted.includes(label));
+    const inWanted = [freeOf(a, wanted), freeOf(b, wanted)] as const;
+    const native = [freeOf(a, a.labels), freeOf(b, b.labels)] as const;
+    const alike = inWanted.every((labels, side) => labels.every((label, index) => label === native[side][index]));
+    for (const [ofA, ofB] of alike ? [native] : [inWanted, native]) {
       for (const contracted of innerOrders) {
-        yield { swapped: false, batch, rows: freeOf(a), inner: contracted, columns: freeOf(b) };
-        yield { swapped: true, batch, rows: freeOf(b), inner: contracted, columns: freeOf(a) };
+        yield { swapped: false, batch, rows: ofA, inner: contracted, columns: ofB };
+        yield { swapped: true, batch, rows: ofB, inner: contracted, columns: ofA };
       }
     }
   }

@@ -64,23 +64,34 @@ function gathered(w: Writer, x: Labelled, plan: readonly Axis[]): Labelled {
   const spatial = shape.slice(first, end);
   const rows = stridesOf(spatial);
 
-  let indices = [0];
-  const count = (extent: number, distance: number): void => {
-    indices = indices.flatMap((base) => range(extent).map((index) => base + index * distance));
-  };
-  plan.forEach(({ lengths, stride }, axis) => count(lengths, stride * rows[axis]));
-  plan.forEach(({ positions, step }, axis) => count(positions, step * rows[axis]));
   const taken = [...plan.map(({ lengths }) => lengths), ...plan.map(({ positions }) => positions)];
+  const distances = [
+    ...plan.map(({ stride }, axis) => stride * rows[axis]),
+    ...plan.map(({ step }, axis) => step * rows[axis]),
+  ];
   const flat = w.reshape(x.ref, [...shape.slice(0, first), sizeOf(spatial), ...shape.slice(end)]);
-  const ref = w.node(
-    "Gather",
-    [flat, w.initializer(Int32Array.from(indices), taken, "int32")],
-    [...shape.slice(0, first), ...taken, ...shape.slice(end)],
-    flat.type,
-    { axis: first },
+  const indices = w.constant(`patches ${taken.join()} ${distances.join()}`, () =>
+    w.initializer(strided(taken, distances), taken, "int32"),
   );
+  const gatheredShape = [...shape.slice(0, first), ...taken, ...shape.slice(end)];
+  const ref = w.node("Gather", [flat, indices], gatheredShape, flat.type, { axis: first });
   const labels = [...plan.map(({ length }) => length), ...plan.map(({ position }) => position)];
   return { ref, labels: [...x.labels.slice(0, first), ...labels, ...x.labels.slice(end)] };
+}
+
+/** An array of the given shape, of sums of its positions times the distances of its axes. */
+function strided(shape: readonly number[], distances: readonly number[]): Int32Array {
+  let sums = new Int32Array(1);
+  shape.forEach((extent, axis) => {
+    const next = new Int32Array(sums.length * extent);
+    for (let outer = 0; outer < sums.length; outer++) {
+      for (let index = 0; index < extent; index++) {
+        next[outer * extent + index] = sums[outer] + index * distances[axis];
+      }
+    }
+    sums = next;
+  });
+  return sums;
 }
 
 /** [.., positions.., lengths.., rest], if the spatial axes are neighbours. */

@@ -101,7 +101,8 @@ export class Writer {
     );
   }
 
-  private constant(key: string, make: () => Ref): Ref {
+  /** A constant that is made once for each key. */
+  constant(key: string, make: () => Ref): Ref {
     let known = this.constants.get(key);
     if (!known) this.constants.set(key, (known = make()));
     return known;
