@@ -4,6 +4,7 @@ import { argumentsOf } from "../../graph/graph";
 import { formatShape, sameShape } from "../../graph/types";
 import { EngineError, type Engine, type Unsupported } from "../engine";
 import { everyEquation, requireOpaqueHost } from "../interpreter/opaque";
+import { ModelCache } from "./cache";
 import { loweringOf } from "./lower/index";
 import type { Provider } from "./lower/writer";
 import { compileProgram, releaseProgram } from "./program";
@@ -15,6 +16,10 @@ export interface OnnxruntimeOptions {
   readonly provider?: Provider;
   /** Threads of an operation; by default one for each core. */
   readonly threads?: number;
+  /** A folder for optimised models, so that the next process need not optimise them again; none by default. */
+  readonly cacheDir?: string;
+  /** The most bytes that it may take, 512 MiB by default. */
+  readonly cacheLimit?: number;
 }
 
 /** Folding constants must not blow up a model: larger results are computed at each run. */
@@ -28,20 +33,7 @@ export async function createOnnxruntimeEngine(options: OnnxruntimeOptions = {}):
   const library = await loadLibrary();
   const provider = options.provider ?? "cpu";
   const threads = options.threads ?? availableParallelism();
-  const factory: SessionFactory = {
-    library,
-    provider,
-    create: (model, onCpu) =>
-      library.InferenceSession.create(model, {
-        executionProviders: [provider === "webgpu" ? { name: "webgpu", forceCpuNodeNames: onCpu } : "cpu"],
-        graphOptimizationLevel: "all",
-        // With a pattern, the second run allocates all its memory anew beside what the first one took.
-        enableMemPattern: false,
-        intraOpNumThreads: threads,
-        logSeverityLevel: 3,
-        extra: { optimization: { constant_folding_max_output_size_in_bytes: String(largestFolded) } },
-      }),
-  };
+  const factory = sessionFactory(library, provider, threads, options);
   return {
     name: "onnxruntime",
     device: provider === "webgpu" ? "WebGPU" : `CPU (${threads} ${threads === 1 ? "thread" : "threads"})`,
@@ -70,6 +62,55 @@ export async function createOnnxruntimeEngine(options: OnnxruntimeOptions = {}):
       };
     },
     dispose: () => Promise.resolve(),
+  };
+}
+
+function sessionFactory(
+  library: typeof ort,
+  provider: Provider,
+  threads: number,
+  { cacheDir, cacheLimit }: OnnxruntimeOptions,
+): SessionFactory {
+  const settings = (onCpu: readonly string[]): ort.InferenceSession.SessionOptions => ({
+    executionProviders: [
+      provider === "webgpu" && onCpu.length > 0 ? { name: provider, forceCpuNodeNames: onCpu } : provider,
+    ],
+    graphOptimizationLevel: "all",
+    // With a pattern, the second run allocates all its memory anew beside what the first one took.
+    enableMemPattern: false,
+    intraOpNumThreads: threads,
+    logSeverityLevel: 3,
+    extra: { optimization: { constant_folding_max_output_size_in_bytes: String(largestFolded) } },
+  });
+  const { InferenceSession, env } = library;
+  // What is optimised for a GPU cannot be written down.
+  const cache = cacheDir === undefined || provider !== "cpu" ? null : new ModelCache(cacheDir, cacheLimit);
+
+  return {
+    library,
+    provider,
+    async create(model, onCpu) {
+      if (!cache) return InferenceSession.create(model, settings(onCpu));
+      const key = ModelCache.key(model, `onnxruntime ${env.versions.node ?? env.versions.common} ${provider}`);
+      const known = await cache.read(key);
+      if (known) {
+        try {
+          return await InferenceSession.create(known, { ...settings(onCpu), graphOptimizationLevel: "disabled" });
+        } catch {
+          await cache.remove(key);
+        }
+      }
+      let created: ort.InferenceSession | null = null;
+      try {
+        return await cache.keep(key, async (path) => {
+          created = await InferenceSession.create(model, { ...settings(onCpu), optimizedModelFilePath: path });
+          return created;
+        });
+      } catch {
+        // The model is not at fault, if it was made; a full disk may be.
+        return created ?? InferenceSession.create(model, settings(onCpu));
+      }
+    },
   };
 }
 

@@ -132,7 +132,19 @@ function sink(graph: Graph, places: ReadonlyMap<Equation, Place>): void {
   const users = usersOf(graph);
   const outputs = new Set(graph.outputs);
   const producers = new Map<Value, Equation>();
-  for (const equation of graph.equations) for (const output of equation.outputs) producers.set(output, equation);
+  // What needs nothing from a session can be moved as a whole: masks and the like, made of constants.
+  const movable = new Set<Value>();
+  const inSession = (value: Value): boolean => {
+    const producer = producers.get(value);
+    return producer !== undefined && !places.get(producer)!.host;
+  };
+  for (const equation of graph.equations) {
+    const moves = equation.inputs.every((input) => !inSession(input) || movable.has(input));
+    for (const output of equation.outputs) {
+      producers.set(output, equation);
+      if (moves) movable.add(output);
+    }
+  }
   for (const equation of [...graph.equations].reverse()) {
     const own = places.get(equation)!;
     if (own.host) continue;
@@ -144,8 +156,7 @@ function sink(graph: Graph, places: ReadonlyMap<Equation, Place>): void {
     if (latest === Infinity || latest <= own.level) continue;
     const before = equation.outputs.reduce((total, output) => total + bytesOf(output), 0);
     const after = equation.inputs.reduce((total, input) => {
-      const producer = producers.get(input);
-      return total + (producer && !places.get(producer)!.host ? bytesOf(input) : 0);
+      return total + (inSession(input) && !movable.has(input) ? bytesOf(input) : 0);
     }, 0);
     if (after <= before) own.level = latest;
   }
