@@ -87,13 +87,18 @@ function best(
   wanted: readonly string[],
   extents: ReadonlyMap<string, number>,
 ): Ref {
-  let cheapest: Layout | null = null;
-  let least = Infinity;
-  for (const layout of layouts(a, b, inner, wanted)) {
-    const cost = estimate(a, b, layout, wanted, extents);
-    if (cost < least) [cheapest, least] = [layout, cost];
+  let [cheapest, least] = cheapestLayout(a, b, inner, wanted, extents);
+  // One of the contracted axes may as well be a batch axis of the product, along which the results are then added up.
+  let summed: string[] = [];
+  if (inner.length > 1) {
+    for (const label of inner) {
+      const rest = inner.filter((other) => other !== label);
+      const [layout, cost] = cheapestLayout(a, b, rest, [label, ...wanted], extents);
+      const total = cost + copySeconds(extents, [label, ...wanted]);
+      if (total < least) [cheapest, least, summed] = [layout, total, [label]];
+    }
   }
-  const { swapped, batch, rows, columns, inner: contracted } = cheapest!;
+  const { swapped, batch, rows, columns, inner: contracted } = cheapest;
   const [left, right] = swapped ? [b, a] : [a, b];
   const shapes = batchShapes(left, right, batch);
   const product = w.matmul(
@@ -105,7 +110,28 @@ function best(
     product,
     labels.map((label) => extents.get(label)!),
   );
-  return arrange(w, { ref, labels }, wanted);
+  const arranged = arrange(w, { ref, labels }, [...summed, ...wanted]);
+  return summed.length === 0 ? arranged : w.reduce("ReduceSum", arranged, [0]);
+}
+
+function cheapestLayout(
+  a: Labelled,
+  b: Labelled,
+  inner: readonly string[],
+  wanted: readonly string[],
+  extents: ReadonlyMap<string, number>,
+): [Layout, number] {
+  let cheapest: Layout | null = null;
+  let least = Infinity;
+  for (const layout of layouts(a, b, inner, wanted)) {
+    const cost = estimate(a, b, layout, wanted, extents);
+    if (cost < least) [cheapest, least] = [layout, cost];
+  }
+  return [cheapest!, least];
+}
+
+function copySeconds(extents: ReadonlyMap<string, number>, labels: readonly string[]): number {
+  return (8 * sizeAlong(extents, labels)) / copiedPerSecond;
 }
 
 /** Of how many free axes it is tried whether they had better be batch axes: their subsets are as many as 2 to that power. */
@@ -143,7 +169,7 @@ function estimate(
 ): number {
   const [left, right] = layout.swapped ? [b, a] : [a, b];
   const size = (labels: readonly string[]): number => sizeAlong(extents, labels);
-  const copy = (labels: readonly string[]): number => (8 * size(labels)) / copiedPerSecond;
+  const copy = (labels: readonly string[]): number => copySeconds(extents, labels);
   const { batch, rows, inner, columns } = layout;
   let cost = 0;
   if (!readable(left, batch, rows, inner)) cost += copy(left.labels);
