@@ -1,9 +1,10 @@
-// Bundles the programs of the package into dist/: the command line and the worker process.
+// Bundles the programs of the package into dist/: the command line, the worker process and its watchdog.
 import { isMain, root } from "./lib.mjs";
 
 const programs = [
   { source: "sidecar/cli.ts", output: "dist/cli", banner: "#!/usr/bin/env node" },
   { source: "sidecar/worker/main.ts", output: "dist/worker", banner: "" },
+  { source: "sidecar/worker/watchdog-thread.ts", output: "dist/watchdog", banner: "" },
 ];
 
 /** Packages with native parts, or that a user brings: required at run time, never bundled. */

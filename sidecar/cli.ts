@@ -2,8 +2,9 @@ import { version } from "../package.json";
 import { commands, runCommand, UsageError } from "./cli/commands";
 import { EngineError } from "./engines/engine";
 import { ModelError } from "./graph/errors";
+import { MemoryError } from "./worker/memory";
 
-/** The command line `kernelscope`. Exit codes: 0 done, 1 the model or the data, 2 misuse, 4 an engine failed. */
+/** The command line `kernelscope`. Exit codes: 0 done, 1 the model or the data, 2 misuse, 3 it would not fit in memory, 4 an engine failed. */
 async function main(args: readonly string[]): Promise<number> {
   if (args.length === 0 || args[0] === "--help") {
     console.log(
@@ -23,6 +24,7 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof UsageError) return fail(error.message, 2);
     if (error instanceof ModelError) return fail(error.describe(), 1);
+    if (error instanceof MemoryError) return fail(error.message, 3);
     if (error instanceof EngineError) return fail(error.message, 4);
     throw error;
   }

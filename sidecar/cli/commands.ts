@@ -5,6 +5,7 @@ import { engineNames, type EngineName } from "../engines";
 import { strategies, type Strategy } from "../quantities/jacobian";
 import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
 import { ask } from "../worker/client";
+import type { Limits } from "../worker/messages";
 import { analysisText, formatBytes, jacobianText } from "./text";
 
 /** The command was misused: exit code 2. */
@@ -20,6 +21,9 @@ interface Command {
   run(options: Options, positionals: readonly string[]): Promise<void>;
 }
 
+/** What a timer of Node's can count. */
+const LONGEST_S = 2_000_000;
+
 const string = { type: "string" } as const;
 const json = { type: "boolean" } as const;
 
@@ -27,20 +31,21 @@ export const commands: Record<string, Command> = {
   analyze: {
     usage:
       "kernelscope analyze MODEL[#EXPORT] [--batch N] [--device NAME | --memory 16GiB] [--input NAME=SHAPE[:DTYPE]]... " +
-      "[--time-limit SECONDS] [--json]",
+      "[--time-limit SECONDS] [--code-memory 2GiB] [--json]",
     options: {
       batch: string,
       device: string,
       memory: string,
       input: { type: "string", multiple: true },
       "time-limit": string,
+      "code-memory": string,
       json,
     },
     async run(options, positionals) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
       const device = deviceOf(options);
       const request = { ...modelOf(positionals), inputs: inputsOf(options), batch };
-      const model = await ask<"trace">({ kind: "trace", model: request }, { timeLimit: timeLimitOf(options) });
+      const model = await ask<"trace">({ kind: "trace", model: request }, { limits: limitsOf(options) });
       const analysis = analyze({ ...model, weights: {} }, { batch, device });
       print(options, analysis, () => analysisText(analysis));
     },
@@ -49,7 +54,7 @@ export const commands: Record<string, Command> = {
   jacobian: {
     usage:
       "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K] [--engine E] " +
-      "[--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--json]",
+      "[--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--code-memory 2GiB] [--json]",
     options: {
       inputs: string,
       out: string,
@@ -58,6 +63,7 @@ export const commands: Record<string, Command> = {
       engine: string,
       input: { type: "string", multiple: true },
       "time-limit": string,
+      "code-memory": string,
       json,
     },
     async run(options, positionals) {
@@ -72,7 +78,7 @@ export const commands: Record<string, Command> = {
       const request = { ...modelOf(positionals), inputs: inputsOf(options), batch: 1 };
       const report = await ask<"jacobian">(
         { kind: "jacobian", model: request, job },
-        { timeLimit: timeLimitOf(options), onProgress: showProgress },
+        { limits: limitsOf(options), onProgress: showProgress },
       );
       if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
       print(options, { ...report, out }, () => jacobianText(report, out));
@@ -85,7 +91,7 @@ export const commands: Record<string, Command> = {
     async run(options, positionals) {
       if (positionals.length > 0) throw new UsageError("devices takes no arguments");
       const device = detectDevice();
-      const engines = await ask<"engines">({ kind: "engines" }, { timeLimit: 60 });
+      const engines = await ask<"engines">({ kind: "engines" }, { limits: limitsOf({}) });
       print(options, { device, engines }, () =>
         [
           `${device.name}, ${formatBytes(device.memoryBytes)}`,
@@ -141,17 +147,23 @@ function deviceOf({ device, memory }: Options): Device {
   if (device !== undefined && memory !== undefined) throw new UsageError("give --device or --memory, not both");
   if (typeof device === "string") return misuse(() => namedDevice(device));
   if (typeof memory === "string") {
-    return misuse(() => ({ name: `a device with ${memory}`, memoryBytes: parseMemory(memory), detected: false }));
+    return misuse(() => ({
+      name: `a device with ${memory}`,
+      memoryBytes: parseMemory("--memory", memory),
+      detected: false,
+    }));
   }
   return detectDevice();
 }
 
-function timeLimitOf(options: Options): number {
-  const text = options["time-limit"];
-  if (typeof text !== "string") return 30;
-  const seconds = Number(text);
-  if (!(seconds > 0)) throw new UsageError(`--time-limit ${text}: give a number of seconds`);
-  return seconds;
+/** What user code may take, by default half a minute and 2 GiB. */
+function limitsOf(options: Options): Limits {
+  const { "time-limit": time = "30", "code-memory": memory = "2GiB" } = options as Record<string, string | undefined>;
+  const timeLimit = Number(time);
+  if (!(timeLimit > 0 && timeLimit <= LONGEST_S)) {
+    throw new UsageError(`--time-limit ${time}: give a number of seconds`);
+  }
+  return { timeLimit, codeMemory: misuse(() => parseMemory("--code-memory", memory)) };
 }
 
 function misuse<T>(read: () => T): T {

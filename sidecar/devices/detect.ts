@@ -47,9 +47,9 @@ export function namedDevice(text: string): Device {
 }
 
 /** `16GiB`, `512MiB` or a number of bytes. */
-export function parseMemory(text: string): number {
+export function parseMemory(option: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(GiB|MiB|KiB|B)?$/i.exec(text.trim());
-  if (!match) throw new Error(`--memory ${text}: write a size such as 16GiB`);
+  if (!match) throw new Error(`${option} ${text}: write a size such as 16GiB`);
   const powers: Record<string, number> = { gib: 30, mib: 20, kib: 10, b: 0 };
   return Number(match[1]) * 2 ** powers[(match[2] ?? "B").toLowerCase()];
 }

@@ -1,90 +1,111 @@
-import { fork } from "node:child_process";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
+import { constants } from "node:os";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
-import type { Replies, Reply, Request } from "./messages";
+import { MemoryError } from "./memory";
+import { partialFile, type Fault, type Limits, type Replies, type Reply, type Request } from "./messages";
+import { startWorker, type WorkerProcess } from "./start";
 
 export interface AskOptions {
-  /** For evaluating and tracing the model, in seconds; what is computed with it afterwards takes as long as it takes. */
-  readonly timeLimit: number;
+  readonly limits: Limits;
   readonly onProgress?: (fraction: number) => void;
 }
 
-/** glibc's default gives memory back to the system at once, and touching it anew is dear (docs/development.md). */
-const allocator =
-  "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184";
+/** The worker keeps its own time (watchdog.ts), and knows the line; this is for a worker that cannot even do that. */
+const GRACE_S = 5;
 
-/** Starts a worker process, asks it one thing and ends it, whatever happens in it. */
-export function ask<K extends Request["kind"]>(
+/** Signals that ask this process to end, and with it the worker, which has a process group of its own. */
+const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
+export async function ask<K extends Request["kind"]>(
   request: Extract<Request, { kind: K }>,
-  { timeLimit, onProgress }: AskOptions,
+  { limits, onProgress }: AskOptions,
 ): Promise<Replies[K]> {
-  return new Promise((resolve, reject) => {
-    const worker = fork(join(__dirname, "worker.js"), [], {
-      serialization: "advanced",
-      // What user code prints is not a result
-      stdio: ["ignore", 2, 2, "ipc"],
-      env: {
-        ...process.env,
-        TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? "2",
-        ...(process.platform === "linux" ? { GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? allocator } : {}),
-      },
-    });
-    const file = "model" in request ? request.model.file : "the engines";
-    let timer = setTimeout(() => {
-      finish(() => {
-        reject(
-          new ModelError(
-            `${file}: was not evaluated within ${timeLimit} s; look for an endless loop, or raise --time-limit`,
-          ),
-        );
-      });
-    }, timeLimit * 1000) as NodeJS.Timeout | undefined;
-    let finished = false;
-    const finish = (settle: () => void): void => {
-      if (finished) return;
-      finished = true;
-      clearTimeout(timer);
-      worker.kill("SIGKILL");
-      settle();
-    };
+  const worker = startWorker(limits);
+  const endBySignal = (signal: NodeJS.Signals): void => {
+    void end(worker, request).then(() => process.exit(128 + constants.signals[signal]));
+  };
+  for (const signal of endings) process.once(signal, endBySignal);
+  try {
+    const reply = await replyOf(worker, request, limits, onProgress);
+    await end(worker, request);
+    // What the worker said of its own end is more than can be seen of it from here.
+    const fault = worker.fault() ?? (reply.kind === "failed" ? reply : null);
+    if (fault !== null) throw errorOf(fault);
+    return (reply as Extract<Reply, { kind: "done" }>).result as Replies[K];
+  } finally {
+    for (const signal of endings) process.off(signal, endBySignal);
+  }
+}
 
+type LastReply = Extract<Reply, { kind: "done" | "failed" }>;
+
+/** The worker's result, or what became of it instead. */
+function replyOf(
+  { process: worker }: WorkerProcess,
+  request: Request,
+  limits: Limits,
+  onProgress?: (fraction: number) => void,
+): Promise<LastReply> {
+  return new Promise((resolve) => {
+    const fail = (fault: Fault["fault"], message: string): void => {
+      clearTimeout(timer);
+      resolve({ kind: "failed", fault, message });
+    };
+    const file = "model" in request ? request.model.file : "the engines";
+    let evaluating = true;
+    const timer = setTimeout(
+      () => fail("model", `${file}: was not evaluated within ${limits.timeLimit} s; raise --time-limit`),
+      (limits.timeLimit + GRACE_S) * 1000,
+    );
     worker.on("message", (reply: Reply) => {
       switch (reply.kind) {
         case "traced":
+          evaluating = false;
           clearTimeout(timer);
-          timer = undefined;
           break;
         case "progress":
           onProgress?.(reply.fraction);
           break;
         case "done":
-          finish(() => {
-            resolve(reply.result as Replies[K]);
-          });
-          break;
         case "failed":
-          finish(() => {
-            reject(reply.fault === "model" ? new ModelError(reply.message) : new EngineError(reply.message));
-          });
+          clearTimeout(timer);
+          resolve(reply);
       }
     });
-    worker.on("error", (error) => {
-      finish(() => {
-        reject(new EngineError(`the worker process could not be started: ${error.message}`));
-      });
-    });
+    worker.on("error", ({ message }) => fail("engine", `the worker process could not be started: ${message}`));
     worker.on("exit", (code, signal) => {
-      finish(() => {
-        const how = signal ?? `exit code ${code}`;
-        const evaluating = timer !== undefined;
-        reject(
-          evaluating
-            ? new ModelError(`${file}: its evaluation ended the worker process (${how}); it may have run out of memory`)
-            : new EngineError(`the worker process ended while it computed (${how})`),
-        );
-      });
+      const how = signal ?? `exit code ${code}`;
+      // Who kills a process from outside is the user, or a system that is short of memory
+      if (signal === "SIGKILL" || signal === "SIGTERM") {
+        fail("engine", `the worker process was killed (${how}); perhaps memory was short`);
+      } else if (evaluating && "model" in request) {
+        fail("model", `${file}: evaluating it crashed the worker process (${how}); take out what is not needed here`);
+      } else {
+        fail("engine", `the worker process crashed (${how}) while it computed; perhaps memory was short`);
+      }
     });
-    worker.send(request);
+    worker.send({ request, limits }, (error) => {
+      if (error) fail("engine", `the worker process cannot be reached: ${error.message}`);
+    });
   });
+}
+
+/** Ends the worker and takes away what it had begun to write. */
+async function end(worker: WorkerProcess, request: Request): Promise<void> {
+  await worker.end();
+  const { pid } = worker.process;
+  if (request.kind === "jacobian" && pid !== undefined) rmSync(partialFile(request.job.out, pid), { force: true });
+}
+
+function errorOf({ fault, message }: Fault): Error {
+  switch (fault) {
+    case "model":
+      return new ModelError(message);
+    case "memory":
+      return new MemoryError(message);
+    case "engine":
+      return new EngineError(message);
+  }
 }

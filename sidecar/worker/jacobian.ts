@@ -1,11 +1,11 @@
-import { renameSync, rmSync } from "node:fs";
+import { accessSync, constants, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
 import type { EngineName } from "../engines";
 import type { Executable } from "../engines/engine";
 import { isZip, readZip } from "../formats/zip";
-import { withFile } from "../formats/file";
+import { reasonOf, withFile } from "../formats/file";
 import { readNpy, tensorOf, type NpyArray } from "../formats/npy";
 import { NpzWriter, readNpz } from "../formats/npz";
 import { ModelError } from "../graph/errors";
@@ -13,20 +13,20 @@ import { argumentsOf } from "../graph/graph";
 import type { Tensor } from "../graph/tensor";
 import { formatShape, sameShape } from "../graph/types";
 import { jacobianGraph, type Strategy } from "../quantities/jacobian";
-import { loadModel, type Model } from "../sources";
+import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
-import type { JacobianJob, JacobianReport, ModelRequest } from "./messages";
+import { checkResultFits } from "./memory";
+import { partialFile, type JacobianJob, type JacobianReport } from "./messages";
 
 /** Computes a Jacobian and writes it: the arrays never leave the worker. */
 export async function runJacobian(
-  request: ModelRequest,
   job: JacobianJob,
-  events: { traced: () => void; progress: (fraction: number) => void },
+  { load, progress }: { load: (batch: number) => Promise<Model>; progress: (fraction: number) => void },
 ): Promise<JacobianReport> {
+  checkFolder(job.out);
   const arrays = readArrays(job.inputsFile);
   const batch = arrays.values().next().value?.shape[0] ?? 1;
-  const model = await loadModel({ ...request, batch });
-  events.traced();
+  const model = await load(batch);
   const inputs = matchInputs(model, arrays, batch, job.inputsFile);
   const strategy: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
@@ -39,6 +39,7 @@ export async function runJacobian(
     wrt,
     coupled: model.batch.coupled,
   });
+  checkResultFits(graph.outputs, batch);
 
   const { engine, name } = await pickEngine(job.engine, graph, { folders: [dirname(model.file)] });
   let executable: Executable | null = null;
@@ -47,9 +48,7 @@ export async function runJacobian(
     const values = argumentsOf(graph).map((member) => inputs.get(member.name) ?? model.weights[member.name]);
     const running = executable;
     const start = performance.now();
-    const { result: outputs, addedBytes } = await measurePeak(() =>
-      running.run(values, { onProgress: events.progress }),
-    );
+    const { result: outputs, addedBytes } = await measurePeak(() => running.run(values, { onProgress: progress }));
     const seconds = (performance.now() - start) / 1000;
     const names = blocks.map(({ output, parameter }) =>
       model.outputs.length > 1 ? `${model.outputs[output].name}/${parameter}` : parameter,
@@ -108,9 +107,18 @@ function matchInputs(model: Model, arrays: Map<string, NpyArray>, batch: number,
   return tensors;
 }
 
+/** Better before the work than after it. */
+function checkFolder(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw new ModelError(`${path}: cannot be written (${reasonOf(error)}).`);
+  }
+}
+
 /** Written beside its place and renamed, so that a file of that name is always whole. */
 function writeArrays(path: string, names: readonly string[], tensors: readonly Tensor[]): void {
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = partialFile(path, process.pid);
   const writer = new NpzWriter(partial);
   try {
     tensors.forEach((tensor, index) => writer.add(names[index], tensor));

@@ -1,9 +1,14 @@
+import { getHeapStatistics } from "node:v8";
 import { availableEngines } from "../engines";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
-import { loadModel } from "../sources";
+import { loadModel, type Model } from "../sources";
+import { faultOf } from "./faults";
+import { guarded } from "./guard";
 import { runJacobian } from "./jacobian";
-import type { Replies, Reply, Request } from "./messages";
+import { MemoryError } from "./memory";
+import { partialFile, type ModelRequest, type Order, type Replies, type Reply } from "./messages";
+import { Watchdog } from "./watchdog";
 
 /** The process in which user code and native kernels run. It serves one request, and ends when its parent does. */
 
@@ -11,44 +16,40 @@ const send = (reply: Reply): void => {
   process.send?.(reply);
 };
 
-process.on("disconnect", () => {
-  process.exit(1);
-});
-
-// A model's code must not end the process that evaluates it
 const exit = process.exit.bind(process);
-process.exit = (code) => {
-  if (!process.connected) return exit(code);
-  throw new Error("the code ends the process (process.exit)");
-};
+process.on("disconnect", () => exit(1));
 
-process.once("message", (request: Request) => {
-  serve(request).then(
-    (result) => {
-      send({ kind: "done", result });
-    },
+process.once("message", (order: Order) => {
+  serve(order).then(
+    (result) => send({ kind: "done", result }),
     (error: unknown) => {
-      const message = error instanceof ModelError ? error.describe() : (error as Error).message;
-      send({ kind: "failed", fault: error instanceof ModelError ? "model" : "engine", message });
-      if (!(error instanceof ModelError || error instanceof EngineError)) console.error(error);
+      send({ kind: "failed", ...faultOf(error) });
+      const isOurs = [ModelError, EngineError, MemoryError].some((kind) => error instanceof kind);
+      if (!isOurs) console.error(error);
     },
   );
 });
 
-async function serve(request: Request): Promise<Replies[keyof Replies]> {
+async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]> {
+  const watchdog = new Watchdog({
+    parent: process.ppid,
+    heapLimit: getHeapStatistics().heap_size_limit,
+    partial: request.kind === "jacobian" ? partialFile(request.job.out, process.pid) : null,
+  });
+  const load = async (model: ModelRequest): Promise<Model> => {
+    const loaded = await guarded(model.file, limits, watchdog, () => loadModel(model));
+    send({ kind: "traced" });
+    return loaded;
+  };
   switch (request.kind) {
     case "trace": {
-      const { weights: _weights, ...model } = await loadModel(request.model);
+      const { weights: _weights, ...model } = await load(request.model);
       return model;
     }
     case "jacobian":
-      return runJacobian(request.model, request.job, {
-        traced: () => {
-          send({ kind: "traced" });
-        },
-        progress: (fraction) => {
-          send({ kind: "progress", fraction });
-        },
+      return runJacobian(request.job, {
+        load: (batch) => load({ ...request.model, batch }),
+        progress: (fraction) => send({ kind: "progress", fraction }),
       });
     case "engines":
       return availableEngines();

@@ -4,7 +4,21 @@ import type { InputOption } from "../sources/tfjs/inputs";
 import type { Model } from "../sources/model";
 import type { EngineName, EngineStatus } from "../engines";
 
-/** What the sidecar asks of the worker process, one request for each process. */
+/** What user code may take. What is computed with the model afterwards takes as long, and as much, as it takes. */
+export interface Limits {
+  /** Seconds for evaluating and tracing the model. */
+  readonly timeLimit: number;
+  /** Bytes of arrays outside V8's heap, and of the heap. */
+  readonly codeMemory: number;
+}
+
+/** The first message to a worker; there is one request for each process. */
+export interface Order {
+  readonly request: Request;
+  readonly limits: Limits;
+}
+
+/** What the sidecar asks of the worker process. */
 export type Request =
   | { readonly kind: "trace"; readonly model: ModelRequest }
   | { readonly kind: "jacobian"; readonly model: ModelRequest; readonly job: JacobianJob }
@@ -52,4 +66,15 @@ export type Reply =
   | { readonly kind: "progress"; readonly fraction: number }
   /** The model has been evaluated and traced: what follows is computation, to which the time limit does not apply. */
   | { readonly kind: "traced" }
-  | { readonly kind: "failed"; readonly fault: "model" | "engine"; readonly message: string };
+  | ({ readonly kind: "failed" } & Fault);
+
+/** Who is to blame, which decides the exit code, and one sentence. */
+export interface Fault {
+  readonly fault: "model" | "memory" | "engine";
+  readonly message: string;
+}
+
+/** Where a result is written before it is renamed to `path`, by the worker with this process id. */
+export function partialFile(path: string, pid: number): string {
+  return `${path}.${pid}.partial`;
+}

@@ -20,10 +20,19 @@ interface Bundle {
 const bundles = new Map<string, Bundle>();
 const places = new Map<string, Source | null>();
 
+type BundleListener = (file: string, sourceMap: string, name: string) => void;
+let onBundle: BundleListener | null = null;
+
+/** Tells another thread, which watches this one, what it needs to place user code too. */
+export function observeBundles(listener: BundleListener): void {
+  onBundle = listener;
+}
+
 /** From now on, frames in `file` are user code. It was written to be `name`, which its source map is relative to. */
 export function registerBundle(file: string, sourceMap: string, name = file): void {
   bundles.set(file, { map: new TraceMap(sourceMap, undefined), folder: dirname(name) });
   places.clear();
+  onBundle?.(file, sourceMap, name);
 }
 
 export function forgetBundle(file: string): void {
@@ -65,13 +74,32 @@ export function userFrames(isSkipped?: (site: NodeJS.CallSite) => boolean): User
 /** The innermost user frame of an error that user code threw. */
 export function placeOfError(error: unknown): Source | null {
   if (!(error instanceof Error) || typeof error.stack !== "string") return null;
-  let inPackage: Source | null = null;
+  const frames: Frame[] = [];
   for (const line of error.stack.split("\n")) {
     const match = /^\s+at .*?\(?((?:file:\/\/)?[^()]*):(\d+):(\d+)\)?$/.exec(line);
     if (!match) continue;
-    const file = match[1].replace(/^async /, "").trim();
+    frames.push({
+      file: match[1].replace(/^async /, "").trim(),
+      line: Number(match[2]),
+      column: Number(match[3]),
+    });
+  }
+  return innermostPlace(frames);
+}
+
+/** One call of a stack, as V8 tells it: in the bundle, with line and column counted from 1. */
+export interface Frame {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** The innermost place of these frames (innermost first) in a file of the user's own, else in a package of theirs. */
+export function innermostPlace(frames: readonly Frame[]): Source | null {
+  let inPackage: Source | null = null;
+  for (const { file, line, column } of frames) {
     const bundle = bundleOf(file);
-    const place = bundle === null ? null : placeIn(bundle, Number(match[2]), Number(match[3]));
+    const place = bundle === null ? null : placeIn(bundle, line, column);
     if (place === null) continue;
     if (!/[\\/]node_modules[\\/]/.test(place.file)) return place;
     inPackage ??= place;

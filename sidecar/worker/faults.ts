@@ -1,0 +1,35 @@
+import { writeSync } from "node:fs";
+import { ModelError } from "../graph/errors";
+import { MemoryError } from "./memory";
+import type { Fault } from "./messages";
+
+/**
+ * The worker's last words. A process that is stuck, or about to be ended, cannot use its message channel any more; a
+ * pipe of its own can be written to at any moment and from any thread.
+ */
+export const FAULT_PIPE = 4;
+
+/** Says why the worker is about to end. The first fault counts. */
+export function reportFault(fault: Fault): void {
+  try {
+    writeSync(FAULT_PIPE, `${JSON.stringify(fault)}\n`);
+  } catch {
+    // The parent has gone, and nobody wants to know any more.
+  }
+}
+
+/** Ends the worker at once, with every process that it or the user's code has started. */
+export function endProcessGroup(): void {
+  try {
+    process.kill(-process.pid, "SIGKILL");
+  } catch {
+    // No group of its own (Windows)
+  }
+  process.kill(process.pid, "SIGKILL");
+}
+
+export function faultOf(error: unknown): Fault {
+  if (error instanceof ModelError) return { fault: "model", message: error.describe() };
+  if (error instanceof MemoryError) return { fault: "memory", message: error.message };
+  return { fault: "engine", message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,76 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import type { Fault, Limits } from "./messages";
+
+/** glibc's default gives memory back to the system at once, and touching it anew is dear (docs/development.md). */
+const allocator =
+  "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184";
+
+/**
+ * V8's heap for a given bound of the arrays beside it. It holds our own graphs too, so it is never made smaller than
+ * this; and it is half the bound, because V8 takes half a minute to find that two gigabytes of small objects are full.
+ */
+function heapMebibytes(codeMemory: number): number {
+  return Math.round(Math.max(256, codeMemory / 2 ** 21));
+}
+
+export interface WorkerProcess {
+  readonly process: ChildProcess;
+  /** Kills it, with every process that it has started, and tells when it is gone and all its output has been passed on. */
+  end(): Promise<void>;
+  /** Why it ended itself, if it did. */
+  fault(): Fault | null;
+}
+
+/** Starts a worker. It is the head of a process group of its own, so that all of it can be ended. */
+export function startWorker({ codeMemory }: Limits): WorkerProcess {
+  const hasGroups = process.platform !== "win32";
+  const worker = fork(join(__dirname, "worker.js"), [], {
+    serialization: "advanced",
+    execArgv: [`--max-old-space-size=${heapMebibytes(codeMemory)}`],
+    // What user code prints is not a result; the last pipe is faults.ts's
+    stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
+    detached: hasGroups,
+    env: {
+      ...process.env,
+      TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? "2",
+      ...(process.platform === "linux" ? { GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? allocator } : {}),
+    },
+  });
+  passOn(worker.stdout!);
+  passOn(worker.stderr!);
+  let faults = "";
+  (worker.stdio[4] as Readable).on("data", (text: Buffer) => (faults += text.toString()));
+
+  const closed = new Promise<void>((resolve) => {
+    worker.once("close", () => resolve());
+    worker.once("error", () => resolve());
+  });
+  const kill = (): void => {
+    try {
+      if (hasGroups && worker.pid !== undefined) process.kill(-worker.pid, "SIGKILL");
+    } catch {
+      // It has gone already.
+    }
+    worker.kill("SIGKILL");
+  };
+  return {
+    process: worker,
+    end() {
+      kill();
+      return closed;
+    },
+    fault: () => (faults.includes("\n") ? (JSON.parse(faults.split("\n")[0]) as Fault) : null),
+  };
+}
+
+/** To our stderr, without the pages that V8 prints when it dies: the user gets a sentence instead. */
+function passOn(output: Readable): void {
+  let dying = false;
+  createInterface({ input: output, crlfDelay: Infinity }).on("line", (line) => {
+    dying ||= /^(<--- Last few GCs --->|# Fatal (error|JavaScript)|FATAL ERROR: )/.test(line);
+    if (!dying) process.stderr.write(`${line}\n`);
+  });
+}
