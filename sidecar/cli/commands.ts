@@ -25,7 +25,7 @@ interface Command {
 const LONGEST_S = 2_000_000;
 
 const string = { type: "string" } as const;
-const json = { type: "boolean" } as const;
+const flag = { type: "boolean" } as const;
 
 export const commands: Record<string, Command> = {
   analyze: {
@@ -39,7 +39,7 @@ export const commands: Record<string, Command> = {
       input: { type: "string", multiple: true },
       "time-limit": string,
       "code-memory": string,
-      json,
+      json: flag,
     },
     async run(options, positionals) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
@@ -54,17 +54,18 @@ export const commands: Record<string, Command> = {
   jacobian: {
     usage:
       "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K] [--engine E] " +
-      "[--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--code-memory 2GiB] [--json]",
+      "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--code-memory 2GiB] [--json]",
     options: {
       inputs: string,
       out: string,
       strategy: string,
       chunk: string,
       engine: string,
+      "no-cache": flag,
       input: { type: "string", multiple: true },
       "time-limit": string,
       "code-memory": string,
-      json,
+      json: flag,
     },
     async run(options, positionals) {
       const out = required("--out", options.out);
@@ -74,6 +75,7 @@ export const commands: Record<string, Command> = {
         chunk: wholeNumber("--chunk", options.chunk),
         engine: oneOf<EngineName>("--engine", options.engine, engineNames),
         out,
+        cache: options["no-cache"] !== true,
       };
       const request = { ...modelOf(positionals), inputs: inputsOf(options), batch: 1 };
       const report = await ask<"jacobian">(
@@ -87,7 +89,7 @@ export const commands: Record<string, Command> = {
 
   devices: {
     usage: "kernelscope devices [--json]",
-    options: { json },
+    options: { json: flag },
     async run(options, positionals) {
       if (positionals.length > 0) throw new UsageError("devices takes no arguments");
       const device = detectDevice();

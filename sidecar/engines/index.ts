@@ -18,6 +18,8 @@ export interface EngineOptions {
   readonly folders?: readonly string[];
   /** Threads that an engine on the CPU uses; by default one for each core. */
   readonly threads?: number;
+  /** A folder in which compiled graphs are kept for the next run; none by default. */
+  readonly cacheDir?: string;
 }
 
 export interface Unavailable {
@@ -43,9 +45,9 @@ const factories: Readonly<Record<EngineName, (options: EngineOptions) => Promise
     const { createTensorFlowEngine } = await import("./tensorflow/index");
     return createTensorFlowEngine(found);
   },
-  async onnxruntime({ threads }) {
+  async onnxruntime({ threads, cacheDir }) {
     const { createOnnxruntimeEngine } = await import("./onnxruntime/index");
-    return createOnnxruntimeEngine({ provider: "cpu", threads });
+    return createOnnxruntimeEngine({ provider: "cpu", threads, cacheDir });
   },
   async "onnxruntime-webgpu"() {
     const { createOnnxruntimeEngine } = await import("./onnxruntime/index");

@@ -1,5 +1,6 @@
 import { accessSync, constants, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { cacheFolder } from "../cache/folder";
 import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
 import type { EngineName } from "../engines";
@@ -41,10 +42,17 @@ export async function runJacobian(
   });
   checkResultFits(graph.outputs, batch);
 
-  const { engine, name } = await pickEngine(job.engine, graph, { folders: [dirname(model.file)] });
+  const { engine, name } = await pickEngine(job.engine, graph, {
+    folders: [dirname(model.file)],
+    cacheDir: job.cache ? cacheFolder("sessions") : undefined,
+  });
   let executable: Executable | null = null;
   try {
-    executable = await engine.compile(graph, { opaque: new TfjsOpaqueHost() });
+    // The weights do not change while this runs: engines may prepare them once
+    const fixed = new Map(
+      [...graph.parameters, ...graph.buffers].map((member) => [member.value, model.weights[member.name]]),
+    );
+    executable = await engine.compile(graph, { opaque: new TfjsOpaqueHost(), fixed });
     const values = argumentsOf(graph).map((member) => inputs.get(member.name) ?? model.weights[member.name]);
     const running = executable;
     const start = performance.now();

@@ -38,6 +38,8 @@ export interface JacobianJob {
   readonly chunk: number | null;
   readonly engine: EngineName | null;
   readonly out: string;
+  /** Whether compiled graphs are kept on disk for the next run. */
+  readonly cache: boolean;
 }
 
 /** The model without its weights, which stay in the worker. */
