@@ -16,7 +16,10 @@ export interface Analysis {
   readonly outputs: readonly ArrayInfo[];
   readonly parameters: readonly ParameterAnalysis[];
   readonly buffers: readonly ArrayInfo[];
-  /** With respect to all trainable parameters together: shape [N, ...output, P], or one shape for each of several outputs. */
+  /**
+   * With respect to all trainable parameters together: shape [N, ...output, P]. Several outputs are flattened and counted
+   * together: [N, O, P].
+   */
   readonly jacobian: { readonly shape: Shape; readonly bytes: number };
   readonly strategies: readonly never[];
   readonly ntk: readonly never[];
@@ -37,7 +40,7 @@ export interface ParameterAnalysis extends ArrayInfo {
   readonly bytes: number;
   readonly trainable: boolean;
   readonly source: Place | null;
-  /** Of the first output; frozen parameters have one too, but it is not part of the total. */
+  /** [N, ...output, ...parameter]. Frozen parameters have one too, but it is not part of the total. */
   readonly jacobian: { readonly shape: Shape; readonly bytes: number };
 }
 

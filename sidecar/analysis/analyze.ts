@@ -11,9 +11,15 @@ export interface AnalyzeOptions {
 
 /** Everything that can be said of a model without running it. */
 export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analysis {
-  const output = model.outputs.find(({ dtype }) => isFloat(dtype)) ?? model.outputs[0];
-  const outputShape = [batch, ...output.shape];
-  const bytesEach = bytesPerElement[output.dtype];
+  const differentiable = model.outputs.filter(({ dtype }) => isFloat(dtype));
+  // Several outputs are flattened and counted together
+  const outputShape: Shape = [
+    batch,
+    ...(differentiable.length === 1
+      ? differentiable[0].shape
+      : [differentiable.reduce((total, { shape }) => total + sizeOf(shape), 0)]),
+  ];
+  const bytesEach = Math.max(0, ...differentiable.map(({ dtype }) => bytesPerElement[dtype]));
   const parameters = model.parameters.map(({ name, trainable, source }, index): ParameterAnalysis => {
     const { shape, dtype } = model.graph.parameters[index].value;
     const jacobian = [...outputShape, ...shape];

@@ -2,7 +2,7 @@ import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
 import { isFloat } from "../graph/types";
 import type { BinaryName, CompareName, ConvertAttributes, LogicalName, NoAttributes, UnaryName } from "./attributes";
-import { erf as erfScalar, roundHalfToEven } from "./scalars";
+import { erf as erfScalar, pow as powScalar, roundHalfToEven } from "./scalars";
 import {
   broadcastShapes,
   elementwiseBatch,
@@ -190,7 +190,7 @@ export const binaryPrimitives: Record<BinaryName, Elementwise> = {
     transpose: (b, [t], [x, y], linear) => [t && linear[0] ? ops.sumTo(b, ops.div(b, t, y), x.shape) : null, null],
   },
   pow: {
-    ...binary("pow", (x, y) => Math.pow(x, y)),
+    ...binary("pow", powScalar),
     // (x^y)' = y x^(y-1) x' + log(x) x^y y', with 0 for the second term at x = 0 and 0 for the first at y = 0
     jvp(b, [x, y], [tx, ty], [z]) {
       const one = num(b, y, 1);

@@ -33,3 +33,9 @@ export function erf(x: number): number {
   }
   return Math.sign(x) * result;
 }
+
+/** As IEEE 754 has it, and every engine: 1 to any power is 1, and so is -1 to an infinite one. Math.pow gives NaN there. */
+export function pow(x: number, y: number): number {
+  if (x === 1 || (x === -1 && Math.abs(y) === Infinity)) return 1;
+  return Math.pow(x, y);
+}
