@@ -3,7 +3,8 @@ import { isMain, root } from "./lib.mjs";
 
 const programs = [
   { source: "sidecar/cli.ts", output: "dist/cli", banner: "#!/usr/bin/env node" },
-  { source: "sidecar/worker/main.ts", output: "dist/worker", banner: "" },
+  { source: "sidecar/worker/boot.ts", output: "dist/worker", banner: "" },
+  { source: "sidecar/worker/main.ts", output: "dist/worker-main", banner: "" },
   { source: "sidecar/worker/watchdog-thread.ts", output: "dist/watchdog", banner: "" },
 ];
 

@@ -31,7 +31,7 @@ export const commands: Record<string, Command> = {
   analyze: {
     usage:
       "kernelscope analyze MODEL[#EXPORT] [--batch N] [--device NAME | --memory 16GiB] [--input NAME=SHAPE[:DTYPE]]... " +
-      "[--time-limit SECONDS] [--code-memory 2GiB] [--json]",
+      "[--time-limit SECONDS] [--code-memory 2GiB] [--no-cache] [--json]",
     options: {
       batch: string,
       device: string,
@@ -39,13 +39,14 @@ export const commands: Record<string, Command> = {
       input: { type: "string", multiple: true },
       "time-limit": string,
       "code-memory": string,
+      "no-cache": flag,
       json: flag,
     },
     async run(options, positionals) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
       const device = deviceOf(options);
       const request = { ...modelOf(positionals), inputs: inputsOf(options), batch };
-      const model = await ask<"trace">({ kind: "trace", model: request }, { limits: limitsOf(options) });
+      const model = await ask<"trace">({ kind: "trace", model: request }, workerOptions(options));
       const analysis = analyze({ ...model, weights: {} }, { batch, device });
       print(options, analysis, () => analysisText(analysis));
     },
@@ -75,12 +76,12 @@ export const commands: Record<string, Command> = {
         chunk: wholeNumber("--chunk", options.chunk),
         engine: oneOf<EngineName>("--engine", options.engine, engineNames),
         out,
-        cache: options["no-cache"] !== true,
+        cache: workerOptions(options).cache,
       };
       const request = { ...modelOf(positionals), inputs: inputsOf(options), batch: 1 };
       const report = await ask<"jacobian">(
         { kind: "jacobian", model: request, job },
-        { limits: limitsOf(options), onProgress: showProgress },
+        { ...workerOptions(options), onProgress: showProgress },
       );
       if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
       print(options, { ...report, out }, () => jacobianText(report, out));
@@ -93,7 +94,7 @@ export const commands: Record<string, Command> = {
     async run(options, positionals) {
       if (positionals.length > 0) throw new UsageError("devices takes no arguments");
       const device = detectDevice();
-      const engines = await ask<"engines">({ kind: "engines" }, { limits: limitsOf({}) });
+      const engines = await ask<"engines">({ kind: "engines" }, workerOptions(options));
       print(options, { device, engines }, () =>
         [
           `${device.name}, ${formatBytes(device.memoryBytes)}`,
@@ -156,6 +157,10 @@ function deviceOf({ device, memory }: Options): Device {
     }));
   }
   return detectDevice();
+}
+
+function workerOptions(options: Options): { limits: Limits; cache: boolean } {
+  return { limits: limitsOf(options), cache: options["no-cache"] !== true };
 }
 
 /** What user code may take, by default half a minute and 2 GiB. */

@@ -8,6 +8,8 @@ import { startWorker, type WorkerProcess } from "./start";
 
 export interface AskOptions {
   readonly limits: Limits;
+  /** Whether what can be made again is kept on disk for the next run. */
+  readonly cache: boolean;
   readonly onProgress?: (fraction: number) => void;
 }
 
@@ -20,9 +22,9 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
 export async function ask<K extends Request["kind"]>(
   request: Extract<Request, { kind: K }>,
-  { limits, onProgress }: AskOptions,
+  { limits, cache, onProgress }: AskOptions,
 ): Promise<Replies[K]> {
-  const worker = startWorker(limits);
+  const worker = startWorker(limits, { cache, file: "model" in request ? request.model.file : null });
   const endBySignal = (signal: NodeJS.Signals): void => {
     void end(worker, request).then(() => process.exit(128 + constants.signals[signal]));
   };

@@ -19,16 +19,22 @@ const send = (reply: Reply): void => {
 const exit = process.exit.bind(process);
 process.on("disconnect", () => exit(1));
 
-process.once("message", (order: Order) => {
-  serve(order).then(
-    (result) => send({ kind: "done", result }),
-    (error: unknown) => {
-      send({ kind: "failed", ...faultOf(error) });
-      const isOurs = [ModelError, EngineError, MemoryError].some((kind) => error instanceof kind);
-      if (!isOurs) console.error(error);
-    },
-  );
-});
+/** Serves the parent's one request. `beforeReply` is called when all is done, before the parent may end this process. */
+export function serveParent(beforeReply: () => void): void {
+  process.once("message", (order: Order) => {
+    serve(order).then(
+      (result) => {
+        beforeReply();
+        send({ kind: "done", result });
+      },
+      (error: unknown) => {
+        send({ kind: "failed", ...faultOf(error) });
+        const isOurs = [ModelError, EngineError, MemoryError].some((kind) => error instanceof kind);
+        if (!isOurs) console.error(error);
+      },
+    );
+  });
+}
 
 async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]> {
   const watchdog = new Watchdog({

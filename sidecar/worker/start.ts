@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import type { Fault, Limits } from "./messages";
@@ -16,6 +16,13 @@ function heapMebibytes(codeMemory: number): number {
   return Math.round(Math.max(256, codeMemory / 2 ** 21));
 }
 
+export interface StartOptions {
+  /** Whether what can be made again is kept on disk for the next run. */
+  readonly cache: boolean;
+  /** The model's file, if the request has one. */
+  readonly file: string | null;
+}
+
 export interface WorkerProcess {
   readonly process: ChildProcess;
   /** Kills it, with every process that it has started, and tells when it is gone and all its output has been passed on. */
@@ -25,11 +32,14 @@ export interface WorkerProcess {
 }
 
 /** Starts a worker. It is the head of a process group of its own, so that all of it can be ended. */
-export function startWorker({ codeMemory }: Limits): WorkerProcess {
+export function startWorker({ codeMemory }: Limits, { cache, file }: StartOptions): WorkerProcess {
   const hasGroups = process.platform !== "win32";
-  const worker = fork(join(__dirname, "worker.js"), [], {
+  const isCode = file !== null && extname(file) !== ".json";
+  const settings = [...(cache ? ["cache"] : []), ...(isCode ? ["code"] : [])];
+  const worker = fork(join(__dirname, "worker.js"), settings, {
     serialization: "advanced",
-    execArgv: [`--max-old-space-size=${heapMebibytes(codeMemory)}`],
+    // Of Node's own features that the worker uses the user need not be warned.
+    execArgv: ["--disable-warning=ExperimentalWarning", `--max-old-space-size=${heapMebibytes(codeMemory)}`],
     // What user code prints is not a result; the last pipe is faults.ts's
     stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
     detached: hasGroups,

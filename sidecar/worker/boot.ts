@@ -1,0 +1,16 @@
+import { join } from "node:path";
+import { loadProgram } from "../cache/code-cache";
+import { cacheFolder } from "../cache/folder";
+import type { serveParent } from "./main";
+
+/**
+ * The worker process's first program. The worker itself is megabytes of JavaScript: it is loaded from V8's code cache.
+ * Arguments: "cache" where that may be kept on disk, and "code" where the request will need esbuild.
+ */
+const settings = process.argv.slice(2);
+
+// esbuild's own process starts on another core while TensorFlow.js is loading here.
+if (settings.includes("code")) void import("esbuild").then(({ transform }) => transform(""));
+
+const program = loadProgram(join(__dirname, "worker-main.js"), settings.includes("cache") ? cacheFolder("code") : null);
+(program.exports as { serveParent: typeof serveParent }).serveParent(() => program.keep());
