@@ -86,8 +86,22 @@ function withDerivatives(name: string, graph: Graph): PrimitiveCase[] {
   ];
 }
 
+/** Kernels of native libraries work on blocks of 8, 16, 32 or more features: what is left over has code of its own. */
+function wideCases(): PrimitiveCase[] {
+  return [8, 24, 48, 64, 80].flatMap((features) => {
+    const layout: Layout = {
+      what: `2d strided, ${features} features`,
+      lhs: [1, 6, 6, features],
+      rhs: [3, 3, features, 8],
+      attributes: { ...nhwc, strides: [2, 2], padding: [[0, 1], [0, 1]] },
+    }; // prettier-ignore
+    const plain = convolution(layout.lhs, layout.rhs, complete(layout));
+    return withDerivatives(`conv_general_dilated: ${layout.what}`, plain);
+  });
+}
+
 export function convolutionCases(): PrimitiveCase[] {
-  return layouts.flatMap((layout) => {
+  const small = layouts.flatMap((layout) => {
     const { what, lhs, rhs } = layout;
     const name = `conv_general_dilated: ${what}`;
     const attributes = complete(layout);
@@ -107,4 +121,5 @@ export function convolutionCases(): PrimitiveCase[] {
       graphCase(`${name}, vmap of the derivative to the kernel`, vmap(vjp(plain, [kernel]), new Map([[input, 0]]), 2)),
     ];
   });
+  return [...small, ...wideCases()];
 }

@@ -41,9 +41,7 @@ export function convolve(tf: Tf, c: Convolution): Result {
   const smallOutput = sizeOf(c.output) < sizeOf(c.kernel);
   if (sizeOf(c.kernel) > 1 && !smallOutput && (dimensions === 1 || dimensions === 2)) {
     if (c.groups === 1) {
-      const oneIsIdle = c.strides.every(isOne) || c.kernelDilation.every(isOne);
-      if (c.inputDilation.every(isOne) && oneIsIdle) return conv2d(tf, c);
-      if (c.strides.every(isOne) && c.kernelDilation.every(isOne)) return conv2dTranspose(tf, c);
+      if (c.strides.every(isOne) || c.kernelDilation.every(isOne)) return conv2d(tf, c);
     } else if (c.features === 1 && plain && (dimensions === 1 || c.strides[0] === c.strides[1])) {
       return depthwiseConv2d(tf, c);
     }
@@ -86,10 +84,15 @@ function pair(amounts: readonly number[]): [number, number] {
   return amounts.length === 2 ? [amounts[0], amounts[1]] : [1, amounts[0]];
 }
 
+/**
+ * Zeros between the elements of the input, as derivatives of strided convolutions have them, are put in: TensorFlow's own
+ * kernel for such derivatives (Conv2DBackpropInput, 2.21 with oneDNN on a CPU with AVX-512) is wrong for some numbers of
+ * features, 80 among them.
+ */
 function conv2d(tf: Tf, c: Convolution): Result {
   const dimensions = c.kernel.length;
   const taken = c.takeInput(["group", "example", "spatial", "feature"]);
-  const padsItself = c.padding.every(([low, high]) => low >= 0 && high >= 0);
+  const padsItself = c.inputDilation.every(isOne) && c.padding.every(([low, high]) => low >= 0 && high >= 0);
   const input = padsItself ? taken : padded(tf, taken, c, 2);
   const image = asImage(tf, input, 2, dimensions, [c.examples, heightHere, widthHere, c.features]);
   const kernel = c.takeKernel(["spatial", "feature", "group", "outFeature"]);
@@ -103,30 +106,6 @@ function conv2d(tf: Tf, c: Convolution): Result {
 }
 
 type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
-
-/**
- * A convolution of an input with zeros between its elements, as derivatives of strided convolutions are, is a transposed
- * convolution with the kernel reversed, whose full result is then cropped (or padded with zeros, beyond the full result).
- */
-function conv2dTranspose(tf: Tf, c: Convolution): Result {
-  const dimensions = c.kernel.length;
-  const input = c.takeInput(["group", "example", "spatial", "feature"]);
-  const image = asImage(tf, input, 2, dimensions, [c.examples, heightHere, widthHere, c.features]);
-  const kernel = c.takeKernel(["spatial", "outFeature", "group", "feature"]);
-  const filter = asImage(tf, kernel, 0, dimensions, [heightHere, widthHere, c.outFeatures, c.features]);
-  const strides = pair(c.inputDilation);
-  const height = (image.shape[1] - 1) * strides[0] + filter.shape[0];
-  const width = (image.shape[2] - 1) * strides[1] + filter.shape[1];
-  const shape: [number, number, number, number] = [c.examples, height, width, c.outFeatures];
-  const full = tf.conv2dTranspose(image, tf.reverse(filter, [0, 1]), shape, strides, "valid");
-  const low = c.padding.map(([amount], dimension) => amount - (c.kernel[dimension] - 1));
-  const high = c.padding.map(([, amount], dimension) => amount - (c.kernel[dimension] - 1));
-  const line = dimensions === 2 ? [] : [0];
-  return {
-    tensor: pad(tf, full, [0, ...line, ...low, 0], [0, ...line, ...high, 0], [0, 0, 0, 0], 0),
-    order: ["example", "spatial", "outFeature"],
-  };
-}
 
 /** One input feature in each group: the groups are what this kernel calls channels. */
 function depthwiseConv2d(tf: Tf, c: Convolution): Result {
