@@ -4,7 +4,8 @@ import { isMain, root } from "./lib.mjs";
 const programs = [
   { source: "sidecar/cli.ts", output: "dist/cli", banner: "#!/usr/bin/env node" },
   { source: "sidecar/worker/boot.ts", output: "dist/worker", banner: "" },
-  { source: "sidecar/worker/main.ts", output: "dist/worker-main", banner: "" },
+  // Loaded from V8's code cache, where import() does not work: packages are required instead
+  { source: "sidecar/worker/main.ts", output: "dist/worker-main", banner: "", supported: { "dynamic-import": false } },
   { source: "sidecar/worker/watchdog-thread.ts", output: "dist/watchdog", banner: "" },
 ];
 
@@ -26,8 +27,8 @@ export const nodeBundle = /** @satisfies {import('esbuild').BuildOptions} */ ({
 export async function build() {
   const { build: bundle } = await import("esbuild");
   await Promise.all(
-    programs.map(({ source, output, banner }) =>
-      bundle({ ...nodeBundle, entryPoints: [source], outfile: `${output}.js`, banner: { js: banner } }),
+    programs.map(({ source, output, banner, supported }) =>
+      bundle({ ...nodeBundle, entryPoints: [source], outfile: `${output}.js`, banner: { js: banner }, supported }),
     ),
   );
 }

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { constants, Script } from "node:vm";
+import { Script } from "node:vm";
 
 /**
  * V8's compiled form of our own programs, on disk: Node then need not compile megabytes of JavaScript at each start. The
@@ -20,7 +20,7 @@ export interface LoadedProgram {
   keep(): void;
 }
 
-/** Runs a CommonJS program of ours. */
+/** Runs a CommonJS program of ours, which must not use `import()`: functions that V8 had not compiled yet when it was kept lose it. */
 export function loadProgram(file: string, folder: string | null): LoadedProgram {
   const text = readFileSync(file, "utf8");
   const path = folder === null ? null : join(folder, `${keyOf(text)}.code`);
@@ -28,7 +28,6 @@ export function loadProgram(file: string, folder: string | null): LoadedProgram 
   const script = new Script(`(function (exports, require, module, __filename, __dirname) { ${text}\n})`, {
     filename: file,
     cachedData,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const run = script.runInThisContext() as (...args: unknown[]) => void;
   const module = { exports: {} as unknown };

@@ -150,6 +150,11 @@ function evaluateScript(bundle: Bundle, file: string): unknown {
   return module.exports;
 }
 
+/** Node's own import, also where this program was loaded from V8's code cache, in which `import()` does not work. */
+const importModule = compileFunction("return import(url)", ["url"], {
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+}) as (url: string) => Promise<unknown>;
+
 /** A module has to be a file; it lives for as long as it takes to load it. */
 async function evaluateModule(bundle: Bundle): Promise<unknown> {
   const folder = mkdtempSync(join(tmpdir(), "kernelscope-"));
@@ -157,7 +162,7 @@ async function evaluateModule(bundle: Bundle): Promise<unknown> {
   try {
     writeFileSync(path, bundle.code);
     registerBundle(path, bundle.sourceMap, bundle.name);
-    return await import(/* @vite-ignore */ pathToFileURL(path).href);
+    return await importModule(pathToFileURL(path).href);
   } catch (error) {
     if (error instanceof SyntaxError) forgetBundle(path);
     throw error;
