@@ -1,8 +1,9 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { extname, join } from "node:path";
-import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault, Limits } from "./messages";
+import { passOn } from "./output";
 
 /** glibc's default gives memory back to the system at once, and touching it anew is dear (docs/development.md). */
 const allocator =
@@ -15,6 +16,9 @@ const allocator =
 function heapMebibytes(codeMemory: number): number {
   return Math.round(Math.max(256, codeMemory / 2 ** 21));
 }
+
+/** How long the output of a worker that has ended is waited for. */
+const OUTPUT_MS = 1000;
 
 export interface StartOptions {
   /** Whether what can be made again is kept on disk for the next run. */
@@ -49,8 +53,8 @@ export function startWorker({ codeMemory }: Limits, { cache, file }: StartOption
       ...(process.platform === "linux" ? { GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? allocator } : {}),
     },
   });
-  passOn(worker.stdout!);
-  passOn(worker.stderr!);
+  const toStderr = (text: string): void => void process.stderr.write(text);
+  const printed = [worker.stdout!, worker.stderr!].map((output) => passOn(output, toStderr));
   let faults = "";
   (worker.stdio[4] as Readable).on("data", (text: Buffer) => (faults += text.toString()));
 
@@ -68,19 +72,17 @@ export function startWorker({ codeMemory }: Limits, { cache, file }: StartOption
   };
   return {
     process: worker,
-    end() {
+    async end() {
       kill();
-      return closed;
+      // A process with a group of its own, which user code has started, may hold the pipes open for ever.
+      await Promise.race([closed, sleep(OUTPUT_MS, undefined, { ref: false })]);
+      for (const output of [worker.stdout, worker.stderr, worker.stdio[4]]) output?.destroy();
     },
-    fault: () => (faults.includes("\n") ? (JSON.parse(faults.split("\n")[0]) as Fault) : null),
+    fault() {
+      if (faults.includes("\n")) return JSON.parse(faults.split("\n")[0]) as Fault;
+      if (!printed.some(({ ranOutOfHeap }) => ranOutOfHeap())) return null;
+      const message = `the model's code needs more than the ${heapMebibytes(codeMemory)} MiB of heap that it may use; raise --code-memory`;
+      return { fault: "model", message: file === null ? message : `${file}: ${message}` };
+    },
   };
-}
-
-/** To our stderr, without the pages that V8 prints when it dies: the user gets a sentence instead. */
-function passOn(output: Readable): void {
-  let dying = false;
-  createInterface({ input: output, crlfDelay: Infinity }).on("line", (line) => {
-    dying ||= /^(<--- Last few GCs --->|# Fatal (error|JavaScript)|FATAL ERROR: )/.test(line);
-    if (!dying) process.stderr.write(`${line}\n`);
-  });
 }

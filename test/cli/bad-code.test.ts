@@ -75,6 +75,13 @@ const cases: readonly BadCode[] = [
     says: /more than the \d+ MiB of heap/,
   },
   {
+    what: "a heap that is full at one stroke",
+    code: "export const a = JSON.parse('[' + '{},'.repeat(3e7) + '1]');",
+    options: ["--code-memory", "256MiB"],
+    line: 0,
+    says: /more than the 256 MiB of heap/,
+  },
+  {
     what: "one array of 4 GB",
     code: "const a = 1;\nexport const b = new Float32Array(2 ** 30);",
     line: 3,
@@ -129,6 +136,21 @@ describe("code with", () => {
 });
 
 describe("code that only looks bad:", () => {
+  it.skipIf(process.platform === "win32")("it starts a process of its own, which holds on to our output", async () => {
+    const file = write(
+      "service.ts",
+      `import * as tf from "@tensorflow/tfjs";
+import { spawn } from "node:child_process";
+spawn("sleep", ["20"], { detached: true, stdio: "inherit" }).unref();
+export const model = ${dense};
+`,
+    );
+    const { status, out, seconds } = await kernelscope(["analyze", file, "--json"]);
+    expect(status).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ batch: 1 });
+    expect(seconds).toBeLessThan(15);
+  });
+
   it("much that it allocates is garbage, and what it prints is no result", async () => {
     const file = write(
       "garbage.ts",
