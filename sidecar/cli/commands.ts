@@ -1,6 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { analyze } from "../analysis/analyze";
-import { detectDevice, namedDevice, parseMemory, type Device } from "../devices/detect";
+import { detectDevice, detectDevices, namedDevice, parseMemory, type Device } from "../devices/detect";
 import { engineNames, type EngineName } from "../engines";
 import { strategies, type Strategy } from "../quantities/jacobian";
 import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
@@ -93,11 +93,13 @@ export const commands: Record<string, Command> = {
     options: { json: flag },
     async run(options, positionals) {
       if (positionals.length > 0) throw new UsageError("devices takes no arguments");
-      const device = detectDevice();
-      const engines = await ask<"engines">({ kind: "engines" }, workerOptions(options));
-      print(options, { device, engines }, () =>
+      const [devices, engines] = await Promise.all([
+        detectDevices(),
+        ask<"engines">({ kind: "engines" }, workerOptions(options)),
+      ]);
+      print(options, { devices, engines }, () =>
         [
-          `${device.name}, ${formatBytes(device.memoryBytes)}`,
+          ...devices.map(({ name, memoryBytes }) => `${name}, ${formatBytes(memoryBytes)}`),
           ...engines.map((engine) =>
             engine.available ? `${engine.name}: ${engine.device}` : `${engine.name}: not available (${engine.reason})`,
           ),

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
+import { graphics } from "systeminformation";
 
 export interface Device {
   readonly name: string;
@@ -18,6 +19,23 @@ export function detectDevice(): Device {
   } catch {
     // No NVIDIA driver: the CPU
   }
+  return hostDevice();
+}
+
+/**
+ * This machine's GPUs, as far as their drivers tell their memory, and its CPU. Takes up to a second: systeminformation
+ * asks every tool that there may be.
+ */
+export async function detectDevices(): Promise<Device[]> {
+  const { controllers } = await graphics();
+  const gpus = controllers
+    .map(({ model, memoryTotal, vram }) => ({ name: model, mebibytes: memoryTotal ?? vram ?? 0 }))
+    .filter(({ mebibytes }) => mebibytes > 0)
+    .map(({ name, mebibytes }) => ({ name, memoryBytes: mebibytes * 2 ** 20, detected: true }));
+  return [...gpus, hostDevice()];
+}
+
+function hostDevice(): Device {
   return { name: `CPU (${cpus().length} cores)`, memoryBytes: totalmem(), detected: true };
 }
 

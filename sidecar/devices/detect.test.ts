@@ -1,0 +1,29 @@
+import { totalmem } from "node:os";
+import { describe, expect, it } from "vitest";
+import { detectDevice, detectDevices, namedDevice, parseMemory } from "./detect";
+
+describe("devices", () => {
+  it("finds this machine's CPU last, with its memory", async () => {
+    const devices = await detectDevices();
+    expect(devices.at(-1)).toMatchObject({ memoryBytes: totalmem(), detected: true });
+    expect(devices.every(({ memoryBytes }) => memoryBytes > 0)).toBe(true);
+    expect(detectDevice().memoryBytes).toBeGreaterThan(0);
+  });
+
+  it("knows common cards by a part of their names", () => {
+    expect(namedDevice("v100 16")).toEqual({ name: "Tesla V100 16GB", memoryBytes: 16 * 2 ** 30, detected: false });
+    expect(namedDevice("4090").name).toBe("RTX 4090 24GB");
+  });
+
+  it("lists them where the name is unknown or stands for several", () => {
+    expect(() => namedDevice("Voodoo")).toThrow(/--device Voodoo: not known; choose one of Tesla T4 16GB, /);
+    expect(() => namedDevice("A100")).toThrow(/--device A100: not unique/);
+  });
+
+  it("reads sizes in powers of two", () => {
+    expect(parseMemory("16GiB")).toBe(2 ** 34);
+    expect(parseMemory("1.5 MiB")).toBe(1.5 * 2 ** 20);
+    expect(parseMemory("4096")).toBe(4096);
+    expect(() => parseMemory("lots")).toThrow(/write a size such as 16GiB/);
+  });
+});
