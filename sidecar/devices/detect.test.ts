@@ -21,9 +21,9 @@ describe("devices", () => {
   });
 
   it("reads sizes in powers of two", () => {
-    expect(parseMemory("16GiB")).toBe(2 ** 34);
-    expect(parseMemory("1.5 MiB")).toBe(1.5 * 2 ** 20);
-    expect(parseMemory("4096")).toBe(4096);
-    expect(() => parseMemory("lots")).toThrow(/write a size such as 16GiB/);
+    expect(parseMemory("--memory", "16GiB")).toBe(2 ** 34);
+    expect(parseMemory("--memory", "1.5 MiB")).toBe(1.5 * 2 ** 20);
+    expect(parseMemory("--memory", "4096")).toBe(4096);
+    expect(() => parseMemory("--memory", "lots")).toThrow(/write a size such as 16GiB/);
   });
 });
