@@ -19,3 +19,18 @@ export class ModelError extends Error {
     return this.source ? `${formatSource(this.source)}: ${this.message}` : this.message;
   }
 }
+
+/** What any value that was thrown has to say: user code may throw whatever it likes. */
+export function messageOf(error: unknown): string {
+  try {
+    const text = error instanceof Error ? error.message : textOf(error);
+    return (typeof text === "string" && text.trim()) || "an error without a message";
+  } catch {
+    return "an error that has no text";
+  }
+}
+
+function textOf(thrown: unknown): string {
+  const isPlain = typeof thrown === "object" && thrown !== null && Object.getPrototypeOf(thrown) === Object.prototype;
+  return isPlain ? JSON.stringify(thrown) : String(thrown);
+}

@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { ModelError } from "../graph/errors";
+import { messageOf, ModelError } from "../graph/errors";
 import { MemoryError } from "./memory";
 import type { Fault } from "./messages";
 
@@ -18,18 +18,21 @@ export function reportFault(fault: Fault): void {
   }
 }
 
+/** Node's own, which user code is not to reach (ending.ts). */
+const kill = process.kill.bind(process);
+
 /** Ends the worker at once, with every process that it or the user's code has started. */
 export function endProcessGroup(): void {
   try {
-    process.kill(-process.pid, "SIGKILL");
+    kill(-process.pid, "SIGKILL");
   } catch {
     // No group of its own (Windows)
   }
-  process.kill(process.pid, "SIGKILL");
+  kill(process.pid, "SIGKILL");
 }
 
 export function faultOf(error: unknown): Fault {
   if (error instanceof ModelError) return { fault: "model", message: error.describe() };
   if (error instanceof MemoryError) return { fault: "memory", message: error.message };
-  return { fault: "engine", message: error instanceof Error ? error.message : String(error) };
+  return { fault: "engine", message: messageOf(error) };
 }

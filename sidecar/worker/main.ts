@@ -12,8 +12,12 @@ import { Watchdog } from "./watchdog";
 
 /** The process in which user code and native kernels run. It serves one request, and ends when its parent does. */
 
+const sendToParent = process.send?.bind(process);
+// User code that finds a parent likes to tell it that it is ready.
+process.send = undefined;
+
 const send = (reply: Reply): void => {
-  process.send?.(reply);
+  sendToParent?.(reply);
 };
 
 const exit = process.exit.bind(process);

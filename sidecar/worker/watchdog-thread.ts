@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { Session, type Debugger } from "node:inspector";
+import type { Debugger, Session } from "node:inspector";
 import { parentPort, workerData } from "node:worker_threads";
 import { formatSource, type Source } from "../graph/graph";
 import { innermostPlace, registerBundle } from "../sources/tfjs/places";
@@ -60,30 +60,42 @@ function timeIsUp(timeLimit: number): void {
     const here = `${what}, and this line is still running; look for an endless loop, or raise --time-limit`;
     end(place, place === null ? nowhere : here);
   };
-  attach().post("Debugger.pause");
+  attach();
+  session?.post("Debugger.pause");
   setTimeout(() => end(null, nowhere), PATIENCE_MS);
 }
 
-/** What to do with the place at which the main thread has paused. */
-let onPause: (place: Source | null) => void = () => undefined;
+/** What to do with the place at which the main thread has paused because it was asked to. */
+let onPause: ((place: Source | null) => void) | null = null;
 
-/** Connects to the main thread. From now on V8 also pauses it before its heap runs out. */
-function attach(): Session {
-  if (session !== null) return session;
-  session = new Session();
-  session.connectToMainThread();
+/**
+ * Connects to the main thread. From now on V8 also pauses it before its heap runs out. A Node without an inspector, or
+ * one that may not be used, leaves the messages without a line.
+ */
+function attach(): void {
+  if (session !== null) return;
+  let attached: Session;
+  try {
+    attached = new (process.getBuiltinModule("node:inspector").Session)();
+    attached.connectToMainThread();
+  } catch {
+    return;
+  }
+  session = attached;
   session.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
   session.on("Debugger.paused", ({ params }) => {
     const place = placeOf(params.callFrames);
     if (params.reason === "OOM") {
       const limit = `${Math.round(settings.heapLimit / 2 ** 20)} MiB`;
       end(place, `the model's code needs more than the ${limit} of heap that it may use; raise --code-memory`);
-    } else {
+    } else if (onPause !== null) {
       onPause(place);
+    } else {
+      // A `debugger` statement of the user's
+      attached.post("Debugger.resume");
     }
   });
   session.post("Debugger.enable");
-  return session;
 }
 
 function placeOf(frames: readonly Debugger.CallFrame[]): Source | null {

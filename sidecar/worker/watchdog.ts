@@ -24,6 +24,8 @@ export class Watchdog {
   constructor(settings: WatchdogSettings) {
     this.thread = new Worker(join(__dirname, "watchdog.js"), { workerData: settings });
     this.thread.unref();
+    // Without the thread, the parent's own time limit still holds.
+    this.thread.on("error", () => undefined);
     observeBundles((file, sourceMap, name) => {
       this.tell({ kind: "bundle", file, sourceMap, name });
     });

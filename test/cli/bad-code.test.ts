@@ -38,7 +38,16 @@ const cases: readonly BadCode[] = [
   },
   { what: "process.exit, within try", code: "try {\n  process.exit(0);\n} catch {}", line: 3, says: /process\.exit/ },
   { what: "process.abort", code: "process.abort();", line: 2, says: /process\.abort/ },
-  { what: "a crash", code: "process.kill(process.pid, 'SIGSEGV');", line: 0, says: /crashed .*SIGSEGV/ },
+  { what: "process.kill", code: "process.kill(process.pid);", line: 2, says: /process\.kill/ },
+  {
+    what: "a crash",
+    code: "import { execSync } from 'node:child_process';\nexecSync(`kill -SEGV ${process.pid}`);\nfor (;;);",
+    line: 0,
+    says: /crashed .*SIGSEGV/,
+  },
+  { what: "an error that is none", code: "throw { reason: 'odd' };", line: 1, says: /odd/ },
+  { what: "an error that has no text", code: "throw Object.create(null);", line: 1, says: /no text/ },
+  { what: "a result that it forges", code: "process.send!({ kind: 'done', result: {} });", line: 2, says: /process/ },
   {
     what: "an endless loop",
     code: "let i = 0;\nfunction spin() {\n  for (;;) i++;\n}\nspin();",
@@ -70,6 +79,13 @@ const cases: readonly BadCode[] = [
   {
     what: "a heap that grows without end",
     code: "const a: object[] = [];\nfor (;;) a.push({ a, b: [a] });",
+    options: ["--code-memory", "256MiB"],
+    line: 3,
+    says: /more than the \d+ MiB of heap/,
+  },
+  {
+    what: "a heap that grows, and a breakpoint",
+    code: "const a: object[] = [];\nfor (let i = 0; ; i++) (a.push({ a, b: [a] }), i % 1e5 ? 0 : pause());\nfunction pause() {\n  debugger;\n}",
     options: ["--code-memory", "256MiB"],
     line: 3,
     says: /more than the \d+ MiB of heap/,

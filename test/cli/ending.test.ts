@@ -69,6 +69,22 @@ describe.skipIf(process.platform !== "linux")("a worker that is killed", () => {
   });
 });
 
+describe("code that ends the process when it is done", () => {
+  const done = (name: string, later: string): string =>
+    write(
+      name,
+      `const { setTimeout: sleep } = require("node:timers/promises");\n${later}\n${readFileSync(long, "utf8")}`,
+    );
+
+  it("is named, though the model has been read already", async () => {
+    const file = done("later.js", "sleep(1000).then(() => process.exit(0));");
+    const { status, err, left } = await kernelscope(["jacobian", file, ...slowly.slice(2)]);
+    expect(err).toMatch(/later\.js:2: the model's code ends the process \(process\.exit\).*\n$/);
+    expect(status).toBe(1);
+    expect(left).toEqual([]);
+  });
+});
+
 describe("a result", () => {
   const small = write(
     "small.js",

@@ -1,4 +1,4 @@
-import { ModelError } from "../../graph/errors";
+import { messageOf, ModelError } from "../../graph/errors";
 import { argument } from "../../graph/builder";
 import type { Argument, Graph, Source, Value } from "../../graph/graph";
 import { formatShape, type Shape } from "../../graph/types";
@@ -115,7 +115,6 @@ export function asModelError(error: unknown, fallback: Source | null): ModelErro
   if (error instanceof ModelError) return error;
   const failed = failedCallOf(error);
   const place = placeOfError(error) ?? failed?.constructed ?? fallback;
-  const message = error instanceof Error ? error.message : String(error);
   const layer = failed && failed.path !== "" ? `layer ${failed.path}: ` : "";
-  return new ModelError(`${layer}${message.trim() || "an error without a message"}`, place);
+  return new ModelError(`${layer}${messageOf(error)}`, place);
 }
