@@ -1,0 +1,60 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { analyzeTimes } from "./lib/analyze";
+import { cases } from "./lib/cases";
+import { contenders } from "./lib/contenders";
+import { machineClass, versions } from "./lib/machine";
+import { analyzeTable, caseTable, type Row } from "./lib/report";
+import { measured, run } from "./lib/run";
+
+/**
+ * `npm run bench`: the Jacobian of some models on our engines, with jax-js and with PyTorch, in one run, and the time that
+ * the command `analyze` takes. Options: `--case NAME` measures only that one, `--attempts N` repeats what other programs
+ * disturbed, `--write` puts the tables into docs/benchmarks.md.
+ */
+
+const { values: options } = parseArgs({
+  options: {
+    case: { type: "string" },
+    attempts: { type: "string", default: "3" },
+    write: { type: "boolean", default: false },
+  },
+});
+
+const DOCUMENT = "docs/benchmarks.md";
+
+async function main(): Promise<void> {
+  const sections: string[] = [];
+  const print = (text: string): void => {
+    sections.push(text);
+    process.stdout.write(`${text}\n\n`);
+  };
+  print(
+    `- Machine: ${machineClass()}.\n- Versions: ${await versions()}.\n- Date: ${new Date().toISOString().slice(0, 10)}.`,
+  );
+  for (const task of cases) {
+    if (options.case !== undefined && options.case !== task.name) continue;
+    const rows: Row[] = [];
+    for (const contender of contenders) {
+      if (contender.cases && !contender.cases.includes(task.name)) continue;
+      process.stderr.write(`${task.name}: ${contender.title}\n`);
+      rows.push({ title: contender.title, result: await measured(contender, task, Number(options.attempts)) });
+    }
+    print(caseTable(task, rows));
+  }
+  if (options.case === undefined) print(analyzeTable(await analyzeTimes()));
+  if (options.write) await write(sections.join("\n\n"));
+}
+
+/** Between the two marks; the rest of the page is written by hand. */
+async function write(tables: string): Promise<void> {
+  const text = readFileSync(DOCUMENT, "utf8");
+  const written = text.replace(/(<!-- tables -->).*(<!-- end of tables -->)/s, (_, begin: string, end: string) =>
+    [begin, tables, end].join("\n\n"),
+  );
+  if (!written.includes(tables)) throw new Error(`${DOCUMENT} has no place for the tables`);
+  writeFileSync(DOCUMENT, written);
+  await run(process.execPath, ["node_modules/prettier/bin/prettier.cjs", "--write", DOCUMENT], {});
+}
+
+void main();
