@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import { ModelError } from "../graph/errors";
 import type { Model } from "./model";
@@ -15,8 +15,8 @@ const SUPPORTED = `TensorFlow.js code (${CODE.join(" ")}) and saved TensorFlow.j
 /** Reads a model file of any kind that is supported. Throws a ModelError where the file or the model is at fault. */
 export async function loadModel(request: LoadRequest): Promise<Model> {
   const file = resolve(request.file);
-  if (!existsSync(file) || statSync(file).isDirectory()) {
-    const problem = existsSync(file) ? "is a folder" : "does not exist";
+  if (!existsSync(file) || !statSync(file).isFile()) {
+    const problem = existsSync(file) ? "is no file" : "does not exist";
     throw new ModelError(`${request.file} ${problem}; give the path of a model file: ${SUPPORTED}`);
   }
   const extension = extname(file).toLowerCase();
@@ -28,7 +28,13 @@ export async function loadModel(request: LoadRequest): Promise<Model> {
   throw new ModelError(`${request.file} is no model file that can be read; supported are ${SUPPORTED}`);
 }
 
-/** A saved model under another name. */
+/** A saved model under another name: what comes first is enough to tell, and a file of weights may be huge. */
 function isJson(file: string): boolean {
-  return /^\s*\{/.test(readFileSync(file).subarray(0, 200).toString("latin1"));
+  const start = Buffer.alloc(200);
+  const descriptor = openSync(file, "r");
+  try {
+    return /^\s*\{/.test(start.subarray(0, readSync(descriptor, start)).toString("latin1"));
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -27,6 +27,7 @@ export async function runJacobian(
   checkFolder(job.out);
   const arrays = readArrays(job.inputsFile);
   const batch = arrays.values().next().value?.shape[0] ?? 1;
+  if (batch === 0) throw new ModelError(`${job.inputsFile}: holds no examples; its first axis is the batch`);
   const model = await load(batch);
   const inputs = matchInputs(model, arrays, batch, job.inputsFile);
   const strategy: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");

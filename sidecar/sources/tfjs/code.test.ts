@@ -411,7 +411,7 @@ export function g(x: tf.Tensor2D) {
 
   it("a file that is no model", async () => {
     expect((await failure(join(folder, "missing.ts"))).message).toContain("does not exist");
-    expect((await failure(folder)).message).toContain("is a folder");
+    expect((await failure(folder)).message).toContain("is no file");
     expect((await failure(write("hello", "notes.txt"))).message).toContain("supported are TensorFlow.js code");
   });
 });

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import { sizeOf } from "../../graph/types";
+import { damageIn } from "./damage";
 import type { tf } from "./tensorflow";
 
 /** Reads saved models from disk, and says what is wrong with them. */
@@ -126,10 +127,12 @@ export function artifactsOf(model: SavedModel): ModelArtifacts {
     buffers.push(...readGroup(model, group.paths as string[], group.weights as WeightEntry[]));
     weightSpecs.push(...(group.weights as WeightEntry[]));
   }
+  const weightData = concatenate(buffers);
+  refuseDamage(model, weightSpecs, weightData);
   return {
     modelTopology: json.modelTopology as object,
     weightSpecs,
-    weightData: concatenate(buffers),
+    weightData,
     format: json.format as string,
     generatedBy: json.generatedBy as string,
     convertedBy: json.convertedBy as string,
@@ -165,6 +168,24 @@ function readGroup(model: SavedModel, paths: readonly string[], weights: readonl
     );
   }
   return shards;
+}
+
+function refuseDamage(model: SavedModel, weights: readonly WeightEntry[], data: ArrayBuffer): void {
+  let offset = 0;
+  for (const weight of weights) {
+    const size = bytesOfWeight(model, weight);
+    // Behind strings it is not known where a weight begins.
+    if (Number.isNaN(size)) return;
+    const damage = damageIn(weight, new Uint8Array(data, offset, size));
+    if (damage !== null) {
+      throw new ModelError(
+        `the weight ${weight.name} holds ${damage.what} (element ${damage.index}): its file is damaged, or its training ` +
+          "diverged; copy the weight files again or save the model again",
+        placeOf(model, JSON.stringify(weight.name)),
+      );
+    }
+    offset += size;
+  }
 }
 
 /** Strings have no fixed size: NaN. */

@@ -159,6 +159,24 @@ describe("what is wrong with a saved model", () => {
     expect((await failure(file)).message).toContain("do not belong together");
   });
 
+  it("a shard that is damaged", async () => {
+    const file = await saved(network());
+    const bin = join(file, "../weights.bin");
+    const damaged = readFileSync(bin);
+    damaged.fill(0xff, 40, 44);
+    writeFileSync(bin, damaged);
+    expect((await failure(file)).message).toMatch(
+      /the weight conv\/kernel holds NaN \(element 10\): its file is damaged/,
+    );
+    rewrite(file, ({ weightsManifest: [group] }) => {
+      group.weights.unshift({ name: "flags", shape: [40], dtype: "bool" });
+    });
+    writeFileSync(bin, Buffer.concat([Buffer.alloc(39), Buffer.from([7]), damaged]));
+    expect((await failure(file)).message).toContain("the weight flags holds the truth value 7 (element 39)");
+    writeFileSync(bin, Buffer.concat([Buffer.alloc(40), damaged]));
+    expect((await failure(file)).message).toContain("conv/kernel holds NaN (element 10)");
+  });
+
   it("no JSON, and JSON that is no model", async () => {
     const file = join(newFolder(), "model.json");
     writeFileSync(file, `{\n  "modelTopology": {,\n}`);
