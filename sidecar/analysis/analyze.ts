@@ -11,14 +11,8 @@ export interface AnalyzeOptions {
 
 /** Everything that can be said of a model without running it. */
 export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analysis {
+  const outputShape = outputShapeOf(model, batch);
   const differentiable = model.outputs.filter(({ dtype }) => isFloat(dtype));
-  // Several outputs are flattened and counted together
-  const outputShape: Shape = [
-    batch,
-    ...(differentiable.length === 1
-      ? differentiable[0].shape
-      : [differentiable.reduce((total, { shape }) => total + sizeOf(shape), 0)]),
-  ];
   const bytesEach = Math.max(0, ...differentiable.map(({ dtype }) => bytesPerElement[dtype]));
   const parameters = model.parameters.map(({ name, trainable, source }, index): ParameterAnalysis => {
     const { shape, dtype } = model.graph.parameters[index].value;
@@ -34,8 +28,7 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
       jacobian: { shape: jacobian, bytes: sizeOf(jacobian) * bytesEach },
     };
   });
-  const trainable = parameters.filter((parameter) => parameter.trainable);
-  const total: Shape = [...outputShape, trainable.reduce((sum, { elements }) => sum + elements, 0)];
+  const total = jacobianShape(model, batch);
   return {
     model: {
       file: model.file,
@@ -56,6 +49,19 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
     device,
     diagnostics: diagnosticsOf(model),
   };
+}
+
+/** [N, ...output]; several outputs are flattened and counted together, [N, O]. Only floating-point ones count. */
+function outputShapeOf({ outputs }: Pick<Model, "outputs">, batch: number): Shape {
+  const shapes = outputs.filter(({ dtype }) => isFloat(dtype)).map(({ shape }) => shape);
+  if (shapes.length === 1) return [batch, ...shapes[0]];
+  return [batch, shapes.reduce((total, shape) => total + sizeOf(shape), 0)];
+}
+
+/** Shape of the Jacobian with respect to all P trainable elements: [N, ...output, P], or [N, O, P] for several outputs. */
+export function jacobianShape(model: Model, batch: number): Shape {
+  const trainable = model.graph.parameters.filter((_, index) => model.parameters[index].trainable);
+  return [...outputShapeOf(model, batch), trainable.reduce((sum, { value }) => sum + sizeOf(value.shape), 0)];
 }
 
 function diagnosticsOf(model: Model): Diagnostic[] {

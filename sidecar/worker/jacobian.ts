@@ -1,5 +1,6 @@
 import { accessSync, constants, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { jacobianShape } from "../analysis/analyze";
 import { cacheFolder } from "../cache/folder";
 import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
@@ -64,6 +65,7 @@ export async function runJacobian(
     );
     writeArrays(job.out, names, outputs);
     return {
+      shape: jacobianShape(model, batch),
       strategy,
       chunk: job.chunk,
       batch,

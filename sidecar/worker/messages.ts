@@ -46,6 +46,8 @@ export interface JacobianJob {
 export type TracedModel = Omit<Model, "weights">;
 
 export interface JacobianReport {
+  /** Of all blocks together: [N, ...output, P]; several outputs are flattened and counted together, [N, O, P]. */
+  readonly shape: Shape;
   readonly strategy: Strategy;
   readonly chunk: number | null;
   readonly batch: number;
