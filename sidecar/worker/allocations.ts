@@ -47,6 +47,8 @@ export function limitAllocations(limit: AllocationLimit): () => void {
     uncounted += bytes;
     if (counted - atFirst + uncounted <= limit.bytes) return;
     if (bytes <= limit.bytes) {
+      // Arrays found dead are freed on another thread, which the next collection waits for
+      limit.collectGarbage();
       limit.collectGarbage();
       counted = process.memoryUsage().arrayBuffers;
       uncounted = bytes;
