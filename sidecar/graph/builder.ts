@@ -1,5 +1,5 @@
 import type { Argument, Attributes, Constant, Equation, Graph, Source, Value } from "./graph";
-import { isFloat, newArray, sizeOf, type DType, type Shape, type TypedArray, type ValueType } from "./types";
+import { newArray, sizeOf, type DType, type Shape, type TypedArray, type ValueType } from "./types";
 
 /** Says what a primitive yields for inputs of given types; throws where they do not fit. */
 export type ShapeInference = (primitive: string, inputs: readonly Value[], attributes: Attributes) => ValueType[];
@@ -86,8 +86,4 @@ export class Builder {
 /** A new argument of a graph. */
 export function argument(name: string, shape: Shape, dtype: DType): Argument {
   return { name, value: { shape, dtype } };
-}
-
-export function isFloatValue(value: Value): boolean {
-  return isFloat(value.dtype);
 }

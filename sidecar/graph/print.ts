@@ -1,4 +1,4 @@
-import { argumentsOf, type Attributes, type Graph, type Value } from "./graph";
+import { type Attributes, type Graph, type Value } from "./graph";
 import { formatShape } from "./types";
 
 const shortNames = { float32: "f32", float64: "f64", int32: "i32", bool: "bool" } as const;
@@ -65,12 +65,4 @@ function alphabetic(index: number): string {
     index = Math.floor(index / 26);
   } while (index > 0);
   return text;
-}
-
-/** The type signature of a graph: `(f32[3,5]) -> (f32[3])`. */
-export function printSignature(graph: Graph): string {
-  const type = (value: Value): string => `${shortNames[value.dtype]}${formatShape(value.shape)}`;
-  return `(${argumentsOf(graph)
-    .map((member) => type(member.value))
-    .join(", ")}) -> (${graph.outputs.map(type).join(", ")})`;
 }

@@ -1,6 +1,6 @@
 import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
-import { formatShape, range, sizeOf } from "../graph/types";
+import { formatShape, range, sizeOf, type Shape } from "../graph/types";
 import type { DotAttributes, TransposeAttributes } from "./attributes";
 import { batchedAt, batchToFront, bilinearJvp, expectAxis, expectCount, expectSameDType, shifted } from "./makers";
 import * as ops from "./ops";
@@ -8,8 +8,8 @@ import type { ExampleAxis, Examples, Primitive } from "./primitive";
 import { invert } from "./structural";
 
 /** Axes of an operand that are neither contracted nor batch axes, in order. */
-function freeAxes(operand: Value, contract: readonly number[], batch: readonly number[]): number[] {
-  return range(operand.shape.length).filter((axis) => !contract.includes(axis) && !batch.includes(axis));
+export function freeAxes(shape: Shape, contract: readonly number[], batch: readonly number[]): number[] {
+  return range(shape.length).filter((axis) => !contract.includes(axis) && !batch.includes(axis));
 }
 
 function apply(b: Builder, lhs: Value, rhs: Value, { contract, batch }: DotAttributes): Value {
@@ -30,8 +30,8 @@ function transposeOperand(
 ): Value {
   const otherSide = side === 0 ? 1 : 0;
   const otherContract = a.contract[otherSide];
-  const ownFree = freeAxes(operand, a.contract[side], a.batch[side]);
-  const otherFree = freeAxes(other, otherContract, a.batch[otherSide]);
+  const ownFree = freeAxes(operand.shape, a.contract[side], a.batch[side]);
+  const otherFree = freeAxes(other.shape, otherContract, a.batch[otherSide]);
   const batchCount = a.batch[0].length;
   // The output's axes: batch, then lhs free, then rhs free
   const otherStart = batchCount + (side === 0 ? ownFree.length : 0);
@@ -73,8 +73,8 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
         {
           shape: [
             ...batch[0].map((axis, index) => Math.max(lhs.shape[axis], rhs.shape[batch[1][index]])),
-            ...freeAxes(lhs, contract[0], batch[0]).map((axis) => lhs.shape[axis]),
-            ...freeAxes(rhs, contract[1], batch[1]).map((axis) => rhs.shape[axis]),
+            ...freeAxes(lhs.shape, contract[0], batch[0]).map((axis) => lhs.shape[axis]),
+            ...freeAxes(rhs.shape, contract[1], batch[1]).map((axis) => rhs.shape[axis]),
           ],
           dtype: lhs.dtype,
         },
@@ -102,7 +102,7 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
       if (lhsAxis !== null && batch[0].length === 0) {
         // The batch is one more free axis
         const output = ops.dotGeneral(b, lhs, rhs, newContract, newBatch);
-        return batchedAt(output, freeAxes(lhs, newContract[0], []).indexOf(lhsAxis));
+        return batchedAt(output, freeAxes(lhs.shape, newContract[0], []).indexOf(lhsAxis));
       }
       // One more free axis would stand in the middle of the output and have to be moved: the other operand is broadcast
       const front = [batchToFront(b, lhs, lhsAxis), batchToFront(b, rhs, rhsAxis)] as const;
@@ -129,7 +129,7 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
         const before = definitions.producer(inputs[side]);
         if (before?.primitive !== "transpose") continue;
         const { permutation } = before.attributes as TransposeAttributes;
-        const free = freeAxes(inputs[side], contract[side], batch[side]).map((axis) => permutation[axis]);
+        const free = freeAxes(inputs[side].shape, contract[side], batch[side]).map((axis) => permutation[axis]);
         if (free.some((axis, index) => index > 0 && axis < free[index - 1])) continue;
         const through = (axes: DotAttributes["contract"]): DotAttributes["contract"] => {
           const own = axes[side].map((axis) => permutation[axis]);
@@ -158,13 +158,13 @@ function dotExamples(
     const paired = lhsBatch >= 0 && lhsBatch === rhsBatch && left.inner === right.inner;
     return paired ? { axis: lhsBatch, inner: left.inner } : "coupled";
   }
-  const lhsFree = freeAxes(lhs, contract[0], batch[0]);
+  const lhsFree = freeAxes(lhs.shape, contract[0], batch[0]);
   const count = batch[0].length;
   if (left) {
     return { axis: lhsBatch >= 0 ? lhsBatch : count + lhsFree.indexOf(left.axis), inner: left.inner };
   }
   if (right) {
-    const rhsFree = freeAxes(rhs, contract[1], batch[1]);
+    const rhsFree = freeAxes(rhs.shape, contract[1], batch[1]);
     return {
       axis: rhsBatch >= 0 ? rhsBatch : count + lhsFree.length + rhsFree.indexOf(right.axis),
       inner: right.inner,
@@ -175,8 +175,8 @@ function dotExamples(
 
 /** A contraction over nothing, as an elementwise product that broadcasts. */
 function outerProduct(b: Builder, lhs: Value, rhs: Value, batch: DotAttributes["batch"]): Value {
-  const lhsFree = freeAxes(lhs, [], batch[0]);
-  const rhsFree = freeAxes(rhs, [], batch[1]);
+  const lhsFree = freeAxes(lhs.shape, [], batch[0]);
+  const rhsFree = freeAxes(rhs.shape, [], batch[1]);
   const left = ops.transpose(b, lhs, [...batch[0], ...lhsFree]);
   const right = ops.transpose(b, rhs, [...batch[1], ...rhsFree]);
   const count = batch[0].length;

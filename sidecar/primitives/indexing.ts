@@ -15,6 +15,17 @@ function expectIndices(indices: { shape: Shape; dtype: string }, array: Shape, {
   }
 }
 
+/** `whole` is the array with all elements along `axis`: the extents of [B.., P.., A, I.., Q..] as products. */
+export function indexedExtents(whole: Shape, indices: Shape, { axis, batchDims }: GatherAttributes): number[] {
+  return [
+    sizeOf(whole.slice(0, batchDims)),
+    sizeOf(whole.slice(batchDims, axis)),
+    whole[axis],
+    sizeOf(indices.slice(batchDims)),
+    sizeOf(whole.slice(axis + 1)),
+  ];
+}
+
 /** Follows examples where the array has them at `array` and the indices at `indices`; `widened` maps an axis of the array. */
 function indexingExamples(
   array: ExampleAxis | null,

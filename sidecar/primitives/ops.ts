@@ -1,6 +1,6 @@
 import type { Builder } from "../graph/builder";
 import type { Graph, Value } from "../graph/graph";
-import { isFloat, range, sameShape, sizeOf, type DType, type Shape } from "../graph/types";
+import { range, sameShape, type DType, type Shape } from "../graph/types";
 import type {
   AttributesOf,
   BinaryName,
@@ -251,13 +251,4 @@ export function sumTo(b: Builder, x: Value, shape: Shape): Value {
 /** The identity matrix of the given size. */
 export function eye(b: Builder, size: number, dtype: DType): Value {
   return convert(b, eq(b, iota(b, [size, size], 0, "int32"), iota(b, [size, size], 1, "int32")), dtype);
-}
-
-/** Joins two axes' worth of elements: `x` viewed with another shape of the same size. */
-export function flatten(b: Builder, x: Value): Value {
-  return reshape(b, x, [sizeOf(x.shape)]);
-}
-
-export function isDifferentiable(x: Value): boolean {
-  return isFloat(x.dtype);
 }

@@ -75,9 +75,8 @@ function expectBroadcast(moved: readonly number[], operand: readonly number[], a
 }
 
 /** Rules shared by the two selections: linear in the first input, which has a place for each window or each element. */
-function selection(apply: typeof ops.selectAndGatherAdd): Primitive<WindowAttributes> {
+function selection(apply: typeof ops.selectAndGatherAdd): Omit<Primitive<WindowAttributes>, "shape" | "transpose"> {
   return {
-    shape: () => [],
     jvp: linearJvp((b, [moved, operand], a) => apply(b, moved, operand, a)),
     batch(b, [moved, operand], [movedAxis, operandAxis], size, a) {
       // An operand without the batch is broadcast; the moved array cannot be

@@ -166,7 +166,7 @@ const emitters: Record<Strategy, Emitter> = {
       const { outputs, pullback } = linearizeInto(b, graph, [...examples, ...setting.weights], setting.wrt);
       const rows = sizeOf(outputs[output].shape);
       return mapOver(b, [iota(b, [rows], 0, "int32")], rows, (body, [index]) => {
-        const [cotangent] = [oneHot(body, reshape(body, index, [1]), outputs[output])];
+        const cotangent = oneHot(body, reshape(body, index, [1]), outputs[output]);
         return pull(body, setting, pullback, outputs, output, reshape(body, cotangent, outputs[output].shape));
       });
     };

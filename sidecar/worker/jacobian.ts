@@ -6,7 +6,7 @@ import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
 import type { EngineName } from "../engines";
 import type { Executable } from "../engines/engine";
-import { isZip, readZip } from "../formats/zip";
+import { isZip } from "../formats/zip";
 import { reasonOf, withFile } from "../formats/file";
 import { readNpy, tensorOf, type NpyArray } from "../formats/npy";
 import { NpzWriter, readNpz } from "../formats/npz";
@@ -85,7 +85,6 @@ export async function runJacobian(
 function readArrays(file: string): Map<string, NpyArray> {
   return withFile(file, (source) => {
     if (!isZip(source)) return new Map([["", readNpy(source)]]);
-    readZip(source);
     return new Map(Array.from(readNpz(source), ([name, member]) => [name, readNpy(member)]));
   });
 }

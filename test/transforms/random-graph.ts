@@ -64,7 +64,7 @@ const operations: Operation[] = [
   // Convolution along the middle axis, the parameter's rows as its kernel
   (b, x, _y, w) => {
     const kernel = ops.reshape(b, ops.slice(b, w, [0, 0], [3, 4]), [3, 4, 1]);
-    const [full] = [ops.broadcastInDim(b, kernel, [3, 4, 4], [0, 1, 2])];
+    const full = ops.broadcastInDim(b, kernel, [3, 4, 4], [0, 1, 2]);
     return half(
       b,
       ops.conv(b, x, full, {

@@ -1,11 +1,8 @@
 import type { DotAttributes } from "../../primitives/attributes";
-import { range, type Shape } from "../../graph/types";
+import { freeAxes } from "../../primitives/dot";
+import type { Shape } from "../../graph/types";
 import { broadcastStrides, offsets, offsetsAlong } from "./offsets";
 import { zeros, type Kernel } from "./kernel";
-
-function freeAxes(shape: Shape, contract: readonly number[], batch: readonly number[]): number[] {
-  return range(shape.length).filter((axis) => !contract.includes(axis) && !batch.includes(axis));
-}
 
 /** Where each element of the batch lies; an extent of 1 is repeated. */
 function batchOffsets(shape: Shape, axes: readonly number[], extents: Shape): Int32Array {

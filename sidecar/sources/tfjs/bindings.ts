@@ -25,8 +25,6 @@ const loaders: Record<string, Loader> = {
   ".jsx": "jsx",
 };
 
-export const codeExtensions = Object.keys(loaders);
-
 export function isCodeFile(file: string): boolean {
   return extname(file).toLowerCase() in loaders;
 }

@@ -1,13 +1,10 @@
 import type { DotAttributes } from "../../../primitives/attributes";
+import { freeAxes } from "../../../primitives/dot";
 import { range, type Shape } from "../../../graph/types";
 import { arrange, isArranged, type NamedAxis } from "./layout";
 import type { Lowering, Tf, TfTensor } from "./lowering";
 
 const named = (prefix: string, axes: readonly number[]): string[] => axes.map((axis) => `${prefix}${axis}`);
-
-function freeAxes(shape: Shape, contract: readonly number[], batch: readonly number[]): number[] {
-  return range(shape.length).filter((axis) => !contract.includes(axis) && !batch.includes(axis));
-}
 
 /** What the axes of an operand are called: the pairs' position for batch and contracted axes, its own for the others. */
 function axesOf(shape: Shape, contract: readonly number[], batch: readonly number[], side: "lhs" | "rhs"): NamedAxis[] {

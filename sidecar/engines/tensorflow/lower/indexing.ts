@@ -1,33 +1,13 @@
-import { ModelError } from "../../../graph/errors";
-import type { Source } from "../../../graph/graph";
-import { sizeOf, type Shape } from "../../../graph/types";
+import { indexedExtents } from "../../../primitives/indexing";
+import { checkIndices } from "../../interpreter/indices";
 import type { GatherAttributes, ScatterAddAttributes } from "../../../primitives/attributes";
 import { arrange } from "./layout";
-import type { Lowering, TfTensor } from "./lowering";
-
-/** On a GPU TensorFlow answers an index out of range with zeros. */
-function checkIndices(indices: TfTensor, extent: number, source: Source | null): void {
-  for (const index of indices.dataSync()) {
-    if (index < 0 || index >= extent) {
-      throw new ModelError(`Index ${index} is out of range: it must be between 0 and ${extent - 1}.`, source);
-    }
-  }
-}
-
-/** `whole` is the array with all elements along `axis`: the extents of [B.., P.., A, I.., Q..] as products. */
-function extentsOf(whole: Shape, indices: Shape, { axis, batchDims }: GatherAttributes): number[] {
-  return [
-    sizeOf(whole.slice(0, batchDims)),
-    sizeOf(whole.slice(batchDims, axis)),
-    whole[axis],
-    sizeOf(indices.slice(batchDims)),
-    sizeOf(whole.slice(axis + 1)),
-  ];
-}
+import type { Lowering } from "./lowering";
 
 export const gather: Lowering<GatherAttributes> = (tf, [operand, indices], attributes, output, source) => {
-  const [batch, before, extent, count, after] = extentsOf(operand.shape, indices.shape, attributes);
-  checkIndices(indices, extent, source);
+  const [batch, before, extent, count, after] = indexedExtents(operand.shape, indices.shape, attributes);
+  // On a GPU TensorFlow answers an index out of range with zeros
+  checkIndices(indices.dataSync(), extent, source);
   const whole = tf.reshape(operand, [batch, before, extent, after]);
   const taken =
     batch === 1
@@ -38,8 +18,8 @@ export const gather: Lowering<GatherAttributes> = (tf, [operand, indices], attri
 
 /** Adds rows of updates up by the number of the row that they go to. */
 export const scatterAdd: Lowering<ScatterAddAttributes> = (tf, [updates, indices], attributes, output, source) => {
-  const [batch, before, extent, count, after] = extentsOf(output.shape, indices.shape, attributes);
-  checkIndices(indices, extent, source);
+  const [batch, before, extent, count, after] = indexedExtents(output.shape, indices.shape, attributes);
+  checkIndices(indices.dataSync(), extent, source);
   const axes = [
     { name: "batch", extent: batch },
     { name: "before", extent: before },
