@@ -16,7 +16,10 @@ const mayImport = {
   quantities: ["graph", "primitives", "transforms"],
   planner: ["graph", "primitives", "transforms", "quantities"],
   analysis: ["graph", "primitives", "transforms", "quantities", "planner", "sources", "protocol"],
-  server: ["graph", "primitives", "transforms", "quantities", "planner", "analysis", "protocol"],
+  server: [
+    ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
+    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker"],
+  ],
   formats: ["graph"],
   cache: [],
   engines: ["graph", "primitives", "transforms", "cache"],

@@ -1,7 +1,7 @@
 import type { Source } from "../graph/graph";
 import { bytesPerElement, isFloat, sizeOf, type Shape } from "../graph/types";
 import type { Model } from "../sources/model";
-import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis, Place } from "./analysis";
+import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis, Place } from "../protocol/analysis";
 
 export interface AnalyzeOptions {
   /** Number of examples. */

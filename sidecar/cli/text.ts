@@ -1,4 +1,4 @@
-import type { Analysis } from "../analysis/analysis";
+import type { Analysis } from "../protocol/analysis";
 import { formatShape } from "../graph/types";
 import type { JacobianReport } from "../worker/messages";
 

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Analysis } from "../../sidecar/analysis/analysis";
+import type { Analysis } from "../../sidecar/protocol/analysis";
 import { withFile } from "../../sidecar/formats/file";
 import { readNpy, tensorOf } from "../../sidecar/formats/npy";
 import { readNpz } from "../../sidecar/formats/npz";

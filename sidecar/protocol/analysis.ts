@@ -16,6 +16,10 @@ export interface Analysis {
   readonly outputs: readonly ArrayInfo[];
   readonly parameters: readonly ParameterAnalysis[];
   readonly buffers: readonly ArrayInfo[];
+  /** In the order in which they were called; a layer that is called twice is listed once. Empty for plain functions. */
+  readonly layers: readonly LayerAnalysis[];
+  /** Files of the user's own whose code was run to make the model, itself first. */
+  readonly files: readonly string[];
   /**
    * With respect to all trainable parameters together: shape [N, ...output, P]. Several outputs are flattened and counted
    * together: [N, O, P].
@@ -42,6 +46,19 @@ export interface ParameterAnalysis extends ArrayInfo {
   readonly source: Place | null;
   /** [N, ...output, ...parameter]. Frozen parameters have one too, but it is not part of the total. */
   readonly jacobian: { readonly shape: Shape; readonly bytes: number };
+}
+
+/** A layer of the model, and its share of the Jacobian. */
+export interface LayerAnalysis {
+  /** With the names of the models that it is in: `block_1/conv`. */
+  readonly name: string;
+  /** `Conv2D` */
+  readonly kind: string;
+  readonly source: Place | null;
+  /** With the batch axis. */
+  readonly outputs: readonly Shape[];
+  /** Names of its trainable and frozen parameters, among those of the model. */
+  readonly parameters: readonly string[];
 }
 
 export type Place = Pick<Source, "file" | "line" | "column">;

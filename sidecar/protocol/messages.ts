@@ -1,0 +1,168 @@
+import type { Analysis, DeviceInfo, Place } from "./analysis";
+
+/**
+ * What the extension and the sidecar say to each other beside the language server's own messages. JSON-RPC over one
+ * WebSocket: `Requests` and `Settled` notifications go to the sidecar, `Notices` come from it.
+ */
+
+/** Names a model: a binding of a code file, or a saved model's file. */
+export interface ModelRef {
+  readonly uri: string;
+  /** The top-level binding; null for a saved model, and for a code file in which no binding could be told to be a model. */
+  readonly export: string | null;
+}
+
+export type ModelKind = "model" | "factory" | "function" | "saved" | "unknown";
+
+/** Why an analysis does not speak of what is in the editor now. */
+export type Staleness =
+  /** The text has been changed since. */
+  | "edited"
+  /** The evaluation after it failed. */
+  | "failed"
+  /** It was computed in an earlier session, or by a sidecar that has ended. */
+  | "restored";
+
+/** What is wrong with a model, for the user: one sentence, and its place. */
+export interface ModelFault {
+  readonly fault: "model" | "memory" | "engine";
+  readonly message: string;
+  readonly source: Place | null;
+}
+
+/** All that is known of one model at one moment. */
+export interface ModelState extends ModelRef {
+  readonly kind: ModelKind;
+  /** Names of the parameters of a factory or function, as they are written. */
+  readonly takes: readonly string[];
+  /** 1-based, in the text as it is now: where the model is bound or made. */
+  readonly line: number;
+  readonly activity: "idle" | "evaluating";
+  /** The last one that succeeded. Its places are those of the text that was evaluated; `lines` follow the edits since. */
+  readonly analysis: Analysis | null;
+  readonly stale: Staleness | null;
+  readonly fault: ModelFault | null;
+  /** Milliseconds that the last evaluation took. */
+  readonly milliseconds: number | null;
+}
+
+/** The models of a file, in the order of their lines. */
+export interface FileState {
+  readonly uri: string;
+  readonly models: readonly ModelState[];
+}
+
+/** What the user has chosen for one model. */
+export interface ModelOptions {
+  /** Number of examples; else the setting's. */
+  readonly batch?: number;
+  /** JSON arguments of a factory, as in `createModel(40,[128])`: `40,[128]`. */
+  readonly arguments?: string;
+  /** `NAME=SHAPE[:DTYPE]` for each input whose shape the model leaves open. */
+  readonly inputs?: readonly string[];
+}
+
+export interface Settings {
+  /** Whether code of the workspace may be run. */
+  readonly trusted: boolean;
+  readonly evaluate: "manual" | "onOpen" | "onSave";
+  readonly inlayHints: boolean;
+  readonly codeLens: boolean;
+  /** Number of examples. */
+  readonly batch: number;
+  /** "auto", or a part of the name of a known card. */
+  readonly device: string;
+  /** `16GiB`; empty: the device's. */
+  readonly targetMemory: string;
+  /** "auto" or an engine's name. */
+  readonly engine: string;
+  /** Seconds that a model's code may take. */
+  readonly timeLimit: number;
+  /** `2GiB` */
+  readonly codeMemory: string;
+  /** Folder of a native TensorFlow.js; empty: found beside the model. */
+  readonly tensorflow: string;
+  /** By `uri#export`. */
+  readonly models: Readonly<Record<string, ModelOptions>>;
+}
+
+/** What the sidecar is told when the language client starts it. */
+export interface InitializationOptions {
+  readonly settings: Settings;
+  /** What was known when the last sidecar ended: shown, as stale, until it is computed anew. */
+  readonly restored: readonly FileState[];
+}
+
+export interface EngineInfo {
+  readonly name: string;
+  readonly available: boolean;
+  /** What it computes on, or why it is not available. */
+  readonly detail: string;
+}
+
+export interface Devices {
+  readonly detected: readonly DeviceInfo[];
+  /** Common cards, to predict for one that one does not have. */
+  readonly profiles: readonly DeviceInfo[];
+  readonly engines: readonly EngineInfo[];
+}
+
+export type JacobianInputs =
+  /** A .npy file, or an .npz file with an array for each input. */
+  | { readonly kind: "file"; readonly file: string }
+  /** Standard normal numbers (whole numbers: 0 and 1) for so many examples. */
+  | { readonly kind: "random"; readonly batch: number; readonly seed: number };
+
+export interface JacobianRequest {
+  /** Chosen by the extension, to match progress. */
+  readonly run: string;
+  readonly model: ModelRef;
+  readonly inputs: JacobianInputs;
+  readonly strategy: string | null;
+  readonly chunk: number | null;
+  /** The .npz file to write. */
+  readonly out: string;
+}
+
+/** What a Jacobian's computation tells of itself. */
+export interface JacobianSummary {
+  readonly shape: readonly number[];
+  readonly strategy: string;
+  readonly chunk: number | null;
+  readonly batch: number;
+  readonly blocks: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype: string }[];
+  readonly engine: string;
+  readonly device: string;
+  readonly seconds: number;
+  readonly measuredPeakBytes: number;
+}
+
+/** A long computation fails as data, not as an error of the protocol. */
+export type Outcome<T> =
+  | { readonly kind: "done"; readonly result: T }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "failed"; readonly fault: ModelFault };
+
+/** Requests of the extension, by method. All can be cancelled. */
+export interface Requests {
+  /** Evaluates a model's code, or reads a saved model. */
+  "kernelscope/analyze": { params: { model: ModelRef }; result: Outcome<ModelState> };
+  /** What is known of models in these files without running them. Files that hold none are left out. */
+  "kernelscope/find": { params: { uris: readonly string[] }; result: readonly FileState[] };
+  "kernelscope/jacobian": { params: JacobianRequest; result: Outcome<JacobianSummary> };
+  "kernelscope/devices": { params: Record<string, never>; result: Devices };
+}
+
+/** Notifications of the extension, by method. */
+export interface Told {
+  "kernelscope/settings": Settings;
+}
+
+/** Notifications of the sidecar, by method. */
+export interface Notices {
+  /** Something about a file's models has changed. */
+  "kernelscope/file": FileState;
+  /** The device that predictions are made for. */
+  "kernelscope/device": DeviceInfo;
+  "kernelscope/progress": { readonly run: string; readonly fraction: number };
+}
