@@ -67,7 +67,7 @@ function digest(...parts) {
  * Processes that want the same folder at once wait for the first.
  * @param {string} name
  * @param {unknown} key what the contents depend on: versions, platform
- * @param {(folder: string) => void} make
+ * @param {(folder: string) => void | Promise<void>} make
  * @returns {Promise<string>} the folder
  */
 export async function cached(name, key, make) {
@@ -80,7 +80,7 @@ export async function cached(name, key, make) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     log(`kernelscope: setting up ${name} in ${folder} (once)`);
-    make(folder);
+    await make(folder);
     writeFileSync(complete, `${JSON.stringify(key)}\n`);
     return folder;
   } finally {
@@ -88,8 +88,8 @@ export async function cached(name, key, make) {
   }
 }
 
-/** @param {string} file @returns {Promise<() => void>} what gives the lock back */
-async function lock(file) {
+/** Waits until no other process has the lock. @param {string} file @returns {Promise<() => void>} what gives it back */
+export async function lock(file) {
   mkdirSync(dirname(file), { recursive: true });
   for (;;) {
     try {
