@@ -38,8 +38,7 @@ export interface PanelState {
 }
 
 export type ToPanel =
-  | { readonly type: "state"; readonly state: PanelState }
-  | { readonly type: "show"; readonly view: PanelView };
+  { readonly type: "state"; readonly state: PanelState } | { readonly type: "show"; readonly view: PanelView };
 
 /** What the user does in the page. */
 export type FromPanel =
@@ -51,10 +50,16 @@ export type FromPanel =
   | { readonly type: "cancel"; readonly run: string }
   | { readonly type: "openResult"; readonly run: string };
 
-export type PanelCommand = "analyze" | "computeJacobian" | "chooseDevice" | "exportResults" | "restartSidecar" | "trust";
+export type PanelCommand =
+  "analyze" | "computeJacobian" | "chooseDevice" | "exportResults" | "restartSidecar" | "trust";
 
 /** What a page keeps with `setState`, by which it is restored after a reload. */
 export interface PanelMemory {
   readonly model: ModelRef;
   readonly view: PanelView;
+  /** The page's own, which the extension need not look at: what the parameters are searched for and sorted by. */
+  readonly filter?: string;
+  readonly sort?: { readonly column: "order" | "name" | "elements" | "bytes"; readonly descending: boolean };
+  /** Pixels from the top. */
+  readonly scroll?: number;
 }

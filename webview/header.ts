@@ -1,0 +1,149 @@
+import type { Analysis, DeviceInfo } from "../sidecar/protocol/analysis";
+import type { PanelCommand, PanelState } from "../sidecar/protocol/panel";
+import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
+import { batchField, type BatchDraft } from "./batch-field";
+import { h, type Child, type Node_ } from "./dom";
+import { fitOf } from "./fit";
+import { formatMany } from "./format";
+import { statusOf } from "./status";
+import type { ViewContext } from "./view";
+import { button, fitMeter, icon, link, placeLink } from "./widgets";
+
+/** What stands above every view: the model, whether it is up to date, its main numbers, and what can be done. */
+export function header(context: ViewContext, draft: BatchDraft, update: () => void): Node_ {
+  const { state, post } = context;
+  const { analysis } = state.model;
+  const device = state.device ?? analysis?.device ?? null;
+  return h(
+    "header",
+    { class: "header" },
+    state.model.activity === "evaluating"
+      ? h("vscode-progress-bar", {
+          key: "progress",
+          class: "evaluating",
+          indeterminate: true,
+          "aria-label": "Evaluating",
+        })
+      : null,
+    h(
+      "div",
+      { key: "top", class: "top" },
+      h("div", { class: "titles" }, h("h1", {}, state.title), subtitle(context)),
+      h("div", { class: "actions", role: "group", "aria-label": "Actions" }, ...actions(context)),
+    ),
+    statusLine(context),
+    h(
+      "dl",
+      { key: "figures", class: "figures" },
+      analysis ? jacobianFigure(analysis) : null,
+      analysis ? parametersFigure(analysis) : null,
+      deviceFigure(device, analysis),
+      figure(
+        "examples",
+        "Batch",
+        batchField(state.batch, draft, (batch) => post({ type: "setBatch", batch }), update),
+      ),
+    ),
+  );
+}
+
+function subtitle({ state: { model }, post }: ViewContext): Node_ {
+  const { analysis } = model;
+  if (analysis === null) return h("div", { class: "subtitle" }, kindNames[model.kind]);
+  const place = model.line === null ? null : { file: analysis.model.file, line: model.line, column: 1 };
+  return h(
+    "div",
+    { class: "subtitle" },
+    h("span", {}, analysis.model.framework),
+    h("span", {}, kindNames[model.kind]),
+    place && link("Go to code", `Go to ${place.file}, line ${place.line}`, () => post({ type: "reveal", place })),
+  );
+}
+
+const kindNames: Record<PanelState["model"]["kind"], string> = {
+  model: "model",
+  factory: "factory function",
+  function: "plain function",
+  saved: "saved model",
+  unknown: "model file",
+};
+
+function statusLine({ state, post }: ViewContext): Node_ {
+  const { tone, icon: name, text, place, action } = statusOf(state);
+  return h(
+    "div",
+    { key: "status", class: `status ${tone}` },
+    icon(name),
+    h("span", { class: "status-text", role: "status" }, text),
+    place ? placeLink(place, post) : null,
+    action ? link(action.label, action.label, () => post({ type: "command", command: action.command })) : null,
+  );
+}
+
+function actions({ state, post }: ViewContext): Node_[] {
+  const { model, running, trusted } = state;
+  const canRun = running && (trusted || model.kind === "saved");
+  const fresh = model.analysis !== null && model.stale === null && model.fault === null;
+  const command = (name: PanelCommand) => () => post({ type: "command", command: name });
+  return [
+    button("Analyze", {
+      icon: "play",
+      primary: !fresh,
+      disabled: !canRun || model.activity === "evaluating",
+      onPress: command("analyze"),
+    }),
+    button("Compute Jacobian…", {
+      icon: "symbol-operator",
+      primary: fresh,
+      disabled: !canRun || model.analysis === null,
+      onPress: command("computeJacobian"),
+    }),
+    button("Choose Device", { icon: "chip", disabled: !running, onPress: command("chooseDevice") }),
+    button("Export…", { icon: "export", disabled: model.analysis === null, onPress: command("exportResults") }),
+  ];
+}
+
+function figure(name: string, term: string, ...children: readonly Child[]): Node_ {
+  return h("div", { key: name, class: `figure ${name}` }, h("dt", {}, term), h("dd", {}, ...children));
+}
+
+function jacobianFigure({ jacobian }: Analysis): Node_ {
+  return figure(
+    "jacobian",
+    "Jacobian [N, …output, P]",
+    h("div", { class: "value shape" }, formatShape(jacobian.shape)),
+    h("div", { class: "note" }, formatBytes(jacobian.bytes)),
+  );
+}
+
+function parametersFigure({ parameters, jacobian }: Analysis): Node_ {
+  const frozen = parameters.filter(({ trainable }) => !trainable).length;
+  const tensors = formatMany(parameters.length - frozen, "tensor");
+  return figure(
+    "parameters",
+    "Trainable parameters (P)",
+    h("div", { class: "value" }, formatCount(jacobian.shape.at(-1)!)),
+    h("div", { class: "note" }, frozen > 0 ? `${tensors}, and ${formatCount(frozen)} frozen` : tensors),
+  );
+}
+
+/** The comparison is of the result alone: computing it needs more, which is another view's to say. */
+function deviceFigure(device: DeviceInfo | null, analysis: Analysis | null): Node_ {
+  if (device === null) return figure("device", "Device", h("div", { class: "value" }, "Not known yet"));
+  const memory = `${formatBytes(device.memoryBytes)}${device.detected ? "" : ", not in this machine"}`;
+  const fit = analysis && fitOf(analysis.jacobian.bytes, device);
+  return figure(
+    "device",
+    "Device",
+    h("div", { class: "value" }, device.name),
+    h("div", { class: "note" }, memory),
+    fit && fitMeter(fit, "The Jacobian's part of the device's memory"),
+    fit &&
+      h(
+        "div",
+        { class: fit.fits ? "fit" : "fit over" },
+        icon(fit.fits ? "pass" : "error"),
+        fit.fits ? `The result alone takes ${fit.text}` : `Does not fit: the result alone is ${fit.text}`,
+      ),
+  );
+}

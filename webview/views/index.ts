@@ -1,0 +1,8 @@
+import type { View } from "../view";
+import { ntk } from "./ntk";
+import { overview } from "./overview";
+import { parameters } from "./parameters";
+import { runs } from "./runs";
+
+/** The views, in the order of their tabs. */
+export const views: readonly View[] = [overview, parameters, ntk, runs];
