@@ -19,7 +19,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   try {
-    await runCommand(args);
+    // The server is a program of its own, which the other commands do without
+    await runCommand(args, { serve: async (options) => (await import("./server.js")).serve(options) });
     return 0;
   } catch (error) {
     if (error instanceof UsageError) return fail(error.message, 2);

@@ -4,9 +4,11 @@ import { detectDevice, detectDevices, namedDevice, parseMemory, type Device } fr
 import { engineNames, type EngineName } from "../engines";
 import { strategies, type Strategy } from "../quantities/jacobian";
 import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
+import { messageOf } from "../graph/errors";
 import { ask } from "../worker/client";
 import type { Limits } from "../worker/messages";
-import { analysisText, formatBytes, jacobianText } from "./text";
+import { formatBytes } from "../protocol/text";
+import { analysisText, jacobianText } from "./text";
 
 /** The command was misused: exit code 2. */
 export class UsageError extends Error {
@@ -18,7 +20,13 @@ type Options = Record<string, string | boolean | (string | boolean)[] | undefine
 interface Command {
   readonly usage: string;
   readonly options: NonNullable<ParseArgsConfig["options"]>;
-  run(options: Options, positionals: readonly string[]): Promise<void>;
+  run(options: Options, positionals: readonly string[], programs: Programs): Promise<void>;
+}
+
+/** What the command line starts and does not hold itself. */
+export interface Programs {
+  /** Listens until the process ends; fails where it cannot. Port 0 is any that is free. */
+  serve(options: { readonly port: number; readonly untilInputEnds: boolean }): Promise<never>;
 }
 
 /** What a timer of Node's can count. */
@@ -71,7 +79,7 @@ export const commands: Record<string, Command> = {
     async run(options, positionals) {
       const out = required("--out", options.out);
       const job = {
-        inputsFile: required("--inputs", options.inputs),
+        inputs: { kind: "file", file: required("--inputs", options.inputs) } as const,
         strategy: oneOf<Strategy>("--strategy", options.strategy, strategies),
         chunk: wholeNumber("--chunk", options.chunk),
         engine: oneOf<EngineName>("--engine", options.engine, engineNames),
@@ -107,10 +115,25 @@ export const commands: Record<string, Command> = {
       );
     },
   },
+
+  serve: {
+    usage: "kernelscope serve [--port P] [--until-input-ends]",
+    options: { port: string, "until-input-ends": flag },
+    async run(options, positionals, { serve }) {
+      if (positionals.length > 0) throw new UsageError("serve takes no arguments");
+      const port = wholeNumber("--port", options.port) ?? 0;
+      if (port > 65535) throw new UsageError(`--port ${port}: give a number of at most 65535`);
+      try {
+        await serve({ port, untilInputEnds: options["until-input-ends"] === true });
+      } catch (error) {
+        throw new UsageError(`--port ${port}: cannot be listened on (${messageOf(error)}); give another one`);
+      }
+    },
+  },
 };
 
 /** Runs one command line (without the program's name). Throws a UsageError where it is misused. */
-export async function runCommand(args: readonly string[]): Promise<void> {
+export async function runCommand(args: readonly string[], programs: Programs): Promise<void> {
   const [name, ...rest] = args;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
@@ -126,7 +149,7 @@ export async function runCommand(args: readonly string[]): Promise<void> {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  await command.run(parsed.values, parsed.positionals);
+  await command.run(parsed.values, parsed.positionals, programs);
 }
 
 function print(options: Options, data: unknown, text: () => string): void {
@@ -150,7 +173,7 @@ function inputsOf({ input }: Options): InputOption[] {
 
 function deviceOf({ device, memory }: Options): Device {
   if (device !== undefined && memory !== undefined) throw new UsageError("give --device or --memory, not both");
-  if (typeof device === "string") return misuse(() => namedDevice(device));
+  if (typeof device === "string") return misuse(() => namedDevice("--device", device));
   if (typeof memory === "string") {
     return misuse(() => ({
       name: `a device with ${memory}`,

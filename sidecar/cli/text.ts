@@ -1,14 +1,9 @@
 import type { Analysis } from "../protocol/analysis";
+import { formatBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { JacobianReport } from "../worker/messages";
 
 /** What the commands print for people; it may change, unlike the JSON. */
-
-export function formatBytes(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
-  return `${power === 0 ? bytes : (bytes / 2 ** (10 * power)).toFixed(2)} ${units[power]}`;
-}
 
 function table(rows: readonly (readonly string[])[], alignRight: readonly number[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));

@@ -11,13 +11,13 @@ describe("devices", () => {
   });
 
   it("knows common cards by a part of their names", () => {
-    expect(namedDevice("v100 16")).toEqual({ name: "Tesla V100 16GB", memoryBytes: 16 * 2 ** 30, detected: false });
-    expect(namedDevice("4090").name).toBe("RTX 4090 24GB");
+    expect(namedDevice("--device", "v100 16")).toEqual({ name: "Tesla V100 16GB", memoryBytes: 16 * 2 ** 30, detected: false });
+    expect(namedDevice("--device", "4090").name).toBe("RTX 4090 24GB");
   });
 
   it("lists them where the name is unknown or stands for several", () => {
-    expect(() => namedDevice("Voodoo")).toThrow(/--device Voodoo: not known; choose one of Tesla T4 16GB, /);
-    expect(() => namedDevice("A100")).toThrow(/--device A100: not unique/);
+    expect(() => namedDevice("--device", "Voodoo")).toThrow(/--device Voodoo: not known; choose one of Tesla T4 16GB, /);
+    expect(() => namedDevice("--device", "A100")).toThrow(/--device A100: not unique/);
   });
 
   it("reads sizes in powers of two", () => {

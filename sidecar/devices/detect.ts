@@ -40,28 +40,31 @@ function hostDevice(): Device {
 }
 
 /** Common cards, to predict for one that one does not have. Memory as sold, in GiB. */
-const profiles: readonly (readonly [string, number])[] = [
-  ["Tesla T4 16GB", 16],
-  ["Tesla V100 16GB", 16],
-  ["Tesla V100 32GB", 32],
-  ["RTX 3090 24GB", 24],
-  ["RTX 4090 24GB", 24],
-  ["L4 24GB", 24],
-  ["A100 40GB", 40],
-  ["A100 80GB", 80],
-  ["H100 80GB", 80],
-  ["H200 141GB", 141],
-];
+export const profiles: readonly Device[] = (
+  [
+    ["Tesla T4 16GB", 16],
+    ["Tesla V100 16GB", 16],
+    ["Tesla V100 32GB", 32],
+    ["RTX 3090 24GB", 24],
+    ["RTX 4090 24GB", 24],
+    ["L4 24GB", 24],
+    ["A100 40GB", 40],
+    ["A100 80GB", 80],
+    ["H100 80GB", 80],
+    ["H200 141GB", 141],
+  ] as const
+).map(([name, gibibytes]) => ({ name, memoryBytes: gibibytes * 2 ** 30, detected: false }));
 
 /** The profile that a part of its name picks; throws an Error that lists them if none or several do. */
-export function namedDevice(text: string): Device {
-  const found = profiles.filter(([name]) => name.toLowerCase().includes(text.toLowerCase()));
+export function namedDevice(option: string, text: string): Device {
+  const exact = profiles.filter(({ name }) => name.toLowerCase() === text.toLowerCase());
+  const found =
+    exact.length > 0 ? exact : profiles.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
   if (found.length !== 1) {
-    const all = profiles.map(([name]) => name).join(", ");
-    throw new Error(`--device ${text}: ${found.length === 0 ? "not known" : "not unique"}; choose one of ${all}`);
+    const all = profiles.map(({ name }) => name).join(", ");
+    throw new Error(`${option} ${text}: ${found.length === 0 ? "not known" : "not unique"}; choose one of ${all}`);
   }
-  const [[name, gibibytes]] = found;
-  return { name, memoryBytes: gibibytes * 2 ** 30, detected: false };
+  return found[0];
 }
 
 /** `16GiB`, `512MiB` or a number of bytes. */

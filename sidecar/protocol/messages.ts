@@ -2,7 +2,7 @@ import type { Analysis, DeviceInfo, Place } from "./analysis";
 
 /**
  * What the extension and the sidecar say to each other beside the language server's own messages. JSON-RPC over one
- * WebSocket: `Requests` and `Settled` notifications go to the sidecar, `Notices` come from it.
+ * WebSocket: `Requests` and `Told` go to the sidecar, `Notices` come from it.
  */
 
 /** Names a model: a binding of a code file, or a saved model's file. */
@@ -35,15 +35,17 @@ export interface ModelState extends ModelRef {
   readonly kind: ModelKind;
   /** Names of the parameters of a factory or function, as they are written. */
   readonly takes: readonly string[];
-  /** 1-based, in the text as it is now: where the model is bound or made. */
-  readonly line: number;
+  /** 1-based, in the text as it is now: where the model is bound or made. Null while that line is being edited. */
+  readonly line: number | null;
   readonly activity: "idle" | "evaluating";
-  /** The last one that succeeded. Its places are those of the text that was evaluated; `lines` follow the edits since. */
+  /** The last one that succeeded. Its places are those of the text that was evaluated, before any edits since. */
   readonly analysis: Analysis | null;
   readonly stale: Staleness | null;
   readonly fault: ModelFault | null;
   /** Milliseconds that the last evaluation took. */
   readonly milliseconds: number | null;
+  /** Of the texts that were evaluated, by path: by these a sidecar that is started anew tells whether they have changed. */
+  readonly digests: Readonly<Record<string, string>>;
 }
 
 /** The models of a file, in the order of their lines. */
@@ -82,7 +84,7 @@ export interface Settings {
   readonly codeMemory: string;
   /** Folder of a native TensorFlow.js; empty: found beside the model. */
   readonly tensorflow: string;
-  /** By `uri#export`. */
+  /** By `path#export`. */
   readonly models: Readonly<Record<string, ModelOptions>>;
 }
 

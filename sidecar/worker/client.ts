@@ -1,16 +1,28 @@
 import { rmSync } from "node:fs";
 import { constants } from "node:os";
+import { extname } from "node:path";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
 import { MemoryError } from "./memory";
 import { partialFile, type Fault, type Limits, type Replies, type Reply, type Request } from "./messages";
-import { startWorker, type WorkerProcess } from "./start";
+import { startWorker, type StartOptions, type WorkerProcess } from "./start";
 
 export interface AskOptions {
   readonly limits: Limits;
   /** Whether what can be made again is kept on disk for the next run. */
   readonly cache: boolean;
   readonly onProgress?: (fraction: number) => void;
+  /** Ends the worker at once. */
+  readonly signal?: AbortSignal;
+  /** Where the worker comes from; by default it is started. */
+  readonly start?: (options: StartOptions) => WorkerProcess;
+  /** Folder of a native TensorFlow.js; by default it is looked for beside the model. */
+  readonly tensorflow?: string;
+}
+
+/** What was asked for is not wanted any more. */
+export class CancelledError extends Error {
+  override readonly name = "CancelledError";
 }
 
 /** The worker keeps its own time (watchdog.ts), and knows the line; this is for a worker that cannot even do that. */
@@ -22,23 +34,33 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
 export async function ask<K extends Request["kind"]>(
   request: Extract<Request, { kind: K }>,
-  { limits, cache, onProgress }: AskOptions,
+  { limits, cache, onProgress, signal, start = startWorker, tensorflow }: AskOptions,
 ): Promise<Replies[K]> {
-  const worker = startWorker(limits, { cache, file: "model" in request ? request.model.file : null });
+  if (signal?.aborted) throw new CancelledError();
+  const file = "model" in request ? request.model.file : null;
+  const worker = start({ limits, cache, code: file !== null && extname(file) !== ".json", tensorflow });
   const endBySignal = (signal: NodeJS.Signals): void => {
     void end(worker, request).then(() => process.exit(128 + constants.signals[signal]));
   };
   for (const signal of endings) process.once(signal, endBySignal);
   try {
-    const reply = await replyOf(worker, request, limits, onProgress);
+    const reply = await Promise.race([replyOf(worker, request, limits, onProgress), aborted(signal)]);
     await end(worker, request);
+    if (reply === null) throw new CancelledError();
     // What the worker said of its own end is more than can be seen of it from here.
-    const fault = worker.fault() ?? (reply.kind === "failed" ? reply : null);
+    const fault = worker.fault(file) ?? (reply.kind === "failed" ? reply : null);
     if (fault !== null) throw errorOf(fault);
     return (reply as Extract<Reply, { kind: "done" }>).result as Replies[K];
   } finally {
     for (const signal of endings) process.off(signal, endBySignal);
   }
+}
+
+/** Null when the signal comes; never without one. */
+function aborted(signal: AbortSignal | undefined): Promise<null> {
+  return new Promise((resolve) => {
+    signal?.addEventListener("abort", () => resolve(null), { once: true });
+  });
 }
 
 type LastReply = Extract<Reply, { kind: "done" | "failed" }>;
@@ -53,7 +75,7 @@ function replyOf(
   return new Promise((resolve) => {
     const fail = (fault: Fault["fault"], message: string): void => {
       clearTimeout(timer);
-      resolve({ kind: "failed", fault, message });
+      resolve({ kind: "failed", fault, message, source: null });
     };
     const file = "model" in request ? request.model.file : "the engines";
     let evaluating = true;
@@ -101,10 +123,10 @@ async function end(worker: WorkerProcess, request: Request): Promise<void> {
   if (request.kind === "jacobian" && pid !== undefined) rmSync(partialFile(request.job.out, pid), { force: true });
 }
 
-function errorOf({ fault, message }: Fault): Error {
+function errorOf({ fault, message, source }: Fault): Error {
   switch (fault) {
     case "model":
-      return new ModelError(message);
+      return new ModelError(message, source);
     case "memory":
       return new MemoryError(message);
     case "engine":

@@ -32,7 +32,7 @@ export function endProcessGroup(): void {
 }
 
 export function faultOf(error: unknown): Fault {
-  if (error instanceof ModelError) return { fault: "model", message: error.describe() };
-  if (error instanceof MemoryError) return { fault: "memory", message: error.message };
-  return { fault: "engine", message: messageOf(error) };
+  if (error instanceof ModelError) return { fault: "model", message: error.message, source: error.source };
+  if (error instanceof MemoryError) return { fault: "memory", message: error.message, source: null };
+  return { fault: "engine", message: messageOf(error), source: null };
 }

@@ -18,6 +18,7 @@ import { jacobianGraph, type Strategy } from "../quantities/jacobian";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { checkResultFits } from "./memory";
+import { randomInputs } from "./random-inputs";
 import { partialFile, type JacobianJob, type JacobianReport } from "./messages";
 
 /** Computes a Jacobian and writes it: the arrays never leave the worker. */
@@ -26,11 +27,9 @@ export async function runJacobian(
   { load, progress }: { load: (batch: number) => Promise<Model>; progress: (fraction: number) => void },
 ): Promise<JacobianReport> {
   checkFolder(job.out);
-  const arrays = readArrays(job.inputsFile);
-  const batch = arrays.values().next().value?.shape[0] ?? 1;
-  if (batch === 0) throw new ModelError(`${job.inputsFile}: holds no examples; its first axis is the batch`);
+  const { batch, tensorsFor } = readInputs(job.inputs);
   const model = await load(batch);
-  const inputs = matchInputs(model, arrays, batch, job.inputsFile);
+  const inputs = tensorsFor(model);
   const strategy: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
   if (wrt.length === 0)
@@ -79,6 +78,22 @@ export async function runJacobian(
     await executable?.dispose();
     await engine.dispose();
   }
+}
+
+/** The number of examples, and the inputs of a model once it is known. */
+function readInputs(inputs: JacobianJob["inputs"]): {
+  readonly batch: number;
+  readonly tensorsFor: (model: Model) => Map<string, Tensor>;
+} {
+  if (inputs.kind === "random") {
+    const { batch, seed } = inputs;
+    return { batch, tensorsFor: (model) => randomInputs(model, batch, seed) };
+  }
+  const { file } = inputs;
+  const arrays = readArrays(file);
+  const batch = arrays.values().next().value?.shape[0] ?? 1;
+  if (batch === 0) throw new ModelError(`${file}: holds no examples; its first axis is the batch`);
+  return { batch, tensorsFor: (model) => matchInputs(model, arrays, batch, file) };
 }
 
 /** The arrays of a .npy file (named "") or an .npz file. */

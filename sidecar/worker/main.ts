@@ -40,6 +40,12 @@ export function serveParent(beforeReply: () => void): void {
   });
 }
 
+/** Loads what most requests need, before there is one. */
+export async function warmUp(): Promise<void> {
+  const { recordingBackend } = await import("../sources/tfjs/runtime");
+  recordingBackend();
+}
+
 async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]> {
   const watchdog = new Watchdog({
     parent: process.ppid,

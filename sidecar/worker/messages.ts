@@ -1,4 +1,6 @@
+import type { Source } from "../graph/graph";
 import type { DType, Shape } from "../graph/types";
+import type { JacobianInputs } from "../protocol/messages";
 import type { Strategy } from "../quantities/jacobian";
 import type { InputOption } from "../sources/tfjs/inputs";
 import type { Model } from "../sources/model";
@@ -32,8 +34,7 @@ export interface ModelRequest {
 }
 
 export interface JacobianJob {
-  /** A .npy file, or an .npz file with an array for each input. */
-  readonly inputsFile: string;
+  readonly inputs: JacobianInputs;
   readonly strategy: Strategy | null;
   readonly chunk: number | null;
   readonly engine: EngineName | null;
@@ -76,6 +77,7 @@ export type Reply =
 export interface Fault {
   readonly fault: "model" | "memory" | "engine";
   readonly message: string;
+  readonly source: Source | null;
 }
 
 /** Where a result is written before it is renamed to `path`, by the worker with this process id. */

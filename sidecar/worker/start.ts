@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault, Limits } from "./messages";
@@ -21,25 +21,30 @@ function heapMebibytes(codeMemory: number): number {
 const OUTPUT_MS = 1000;
 
 export interface StartOptions {
+  readonly limits: Limits;
   /** Whether what can be made again is kept on disk for the next run. */
   readonly cache: boolean;
-  /** The model's file, if the request has one. */
-  readonly file: string | null;
+  /** Whether the request will be about a code file. */
+  readonly code: boolean;
+  /** Whether it loads all that a model needs before it is asked for one. */
+  readonly warm?: boolean;
+  /** Folder of a native TensorFlow.js; by default it is looked for beside the model. */
+  readonly tensorflow?: string;
 }
 
 export interface WorkerProcess {
   readonly process: ChildProcess;
   /** Kills it, with every process that it has started, and tells when it is gone and all its output has been passed on. */
   end(): Promise<void>;
-  /** Why it ended itself, if it did. */
-  fault(): Fault | null;
+  /** Why it ended itself, if it did. `file` is the model's. */
+  fault(file: string | null): Fault | null;
 }
 
 /** Starts a worker. It is the head of a process group of its own, so that all of it can be ended. */
-export function startWorker({ codeMemory }: Limits, { cache, file }: StartOptions): WorkerProcess {
+export function startWorker({ limits, cache, code, warm, tensorflow }: StartOptions): WorkerProcess {
+  const { codeMemory } = limits;
   const hasGroups = process.platform !== "win32";
-  const isCode = file !== null && extname(file) !== ".json";
-  const settings = [...(cache ? ["cache"] : []), ...(isCode ? ["code"] : [])];
+  const settings = [...(cache ? ["cache"] : []), ...(code ? ["code"] : []), ...(warm ? ["warm"] : [])];
   const worker = fork(join(__dirname, "worker.js"), settings, {
     serialization: "advanced",
     // Of Node's own features that the worker uses the user need not be warned.
@@ -50,6 +55,7 @@ export function startWorker({ codeMemory }: Limits, { cache, file }: StartOption
     env: {
       ...process.env,
       TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? "2",
+      ...(tensorflow ? { KERNELSCOPE_TFJS_NODE: tensorflow } : {}),
       ...(process.platform === "linux" ? { GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? allocator } : {}),
     },
   });
@@ -78,11 +84,11 @@ export function startWorker({ codeMemory }: Limits, { cache, file }: StartOption
       await Promise.race([closed, sleep(OUTPUT_MS, undefined, { ref: false })]);
       for (const output of [worker.stdout, worker.stderr, worker.stdio[4]]) output?.destroy();
     },
-    fault() {
+    fault(file) {
       if (faults.includes("\n")) return JSON.parse(faults.split("\n")[0]) as Fault;
       if (!printed.some(({ ranOutOfHeap }) => ranOutOfHeap())) return null;
       const message = `the model's code needs more than the ${heapMebibytes(codeMemory)} MiB of heap that it may use; raise --code-memory`;
-      return { fault: "model", message: file === null ? message : `${file}: ${message}` };
+      return { fault: "model", message: file === null ? message : `${file}: ${message}`, source: null };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import type { Debugger, Session } from "node:inspector";
 import { parentPort, workerData } from "node:worker_threads";
-import { formatSource, type Source } from "../graph/graph";
+import type { Source } from "../graph/graph";
 import { innermostPlace, registerBundle } from "../sources/tfjs/places";
 import { endProcessGroup, reportFault } from "./faults";
 import type { WatchdogMessage, WatchdogSettings } from "./watchdog";
@@ -111,7 +111,11 @@ function placeOf(frames: readonly Debugger.CallFrame[]): Source | null {
 function end(place: Source | null, message: string): void {
   if (ending) return;
   ending = true;
-  const where = place === null ? (evaluating?.file ?? null) : formatSource(place);
-  reportFault({ fault: "model", message: where === null ? message : `${where}: ${message}` });
+  const file = evaluating?.file;
+  reportFault({
+    fault: "model",
+    message: place === null && file !== undefined ? `${file}: ${message}` : message,
+    source: place,
+  });
   endProcessGroup();
 }

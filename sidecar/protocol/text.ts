@@ -1,0 +1,38 @@
+/**
+ * How sizes and shapes are written for people, the same on every surface: command line, hovers, hints, side bar, panels.
+ * The one file here that is not types only.
+ */
+
+/** `1.50 GiB`: powers of two. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return `${power === 0 ? bytes : (bytes / 2 ** (10 * power)).toFixed(2)} ${units[power]}`;
+}
+
+/** `402,314` */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en");
+}
+
+/** `[100, 10, 3, 3, 16]` */
+export function formatShape(shape: readonly number[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** `[100, 10, 402k]`: for where there is little room. */
+export function formatShortShape(shape: readonly number[]): string {
+  return `[${shape.map(formatShortCount).join(", ")}]`;
+}
+
+/** `9,999`, `402k`, `1.2M` */
+export function formatShortCount(count: number): string {
+  if (count < 10_000) return formatCount(count);
+  const units = ["k", "M", "G", "T", "P"];
+  const power = Math.min(units.length, Math.floor(Math.log10(count) / 3 + 1e-9));
+  const scaled = count / 1000 ** power;
+  const rounded = scaled < 10 ? Math.round(scaled * 10) / 10 : Math.round(scaled);
+  // 999,999 is 1M, not 1000k
+  if (rounded === 1000 && power < units.length) return `1${units[power]}`;
+  return `${rounded}${units[power - 1]}`;
+}

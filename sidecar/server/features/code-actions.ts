@@ -1,0 +1,47 @@
+import { CodeActionKind, type CodeAction, type Command, type Diagnostic } from "vscode-languageserver/node";
+import type { DiagnosticData } from "./diagnostics";
+import { commands } from "./shown";
+
+/** Quick fixes for our own diagnostics: each is a command of the extension. */
+export function codeActions(diagnostics: readonly Diagnostic[]): CodeAction[] {
+  return diagnostics
+    .filter(({ source, data }) => source === "Kernelscope" && data !== undefined)
+    .flatMap((diagnostic) =>
+      fixesFor(diagnostic).map((command, index): CodeAction => ({
+        title: command.title,
+        kind: CodeActionKind.QuickFix,
+        diagnostics: [diagnostic],
+        isPreferred: index === 0,
+        command,
+      })),
+    );
+}
+
+function fixesFor(diagnostic: Diagnostic): Command[] {
+  const { model, takes, kind } = diagnostic.data as DiagnosticData;
+  const name = model.export ?? "the model";
+  const fix = (title: string, command: string, args: unknown[] = [model]): Command => ({
+    title,
+    command,
+    arguments: args,
+  });
+  const again = fix("Analyze again", commands.analyze);
+  const setArguments =
+    kind === "factory" && takes.length > 0 ? [fix(`Set the arguments of ${name}…`, commands.setArguments)] : [];
+  switch (diagnostic.code) {
+    case "input-shape":
+      return [fix(`Set the input shapes of ${name}…`, commands.setInputs), again];
+    case "time-limit":
+      return [fix("Raise the time limit of model code…", commands.setTimeLimit), again];
+    case "code-memory":
+      return [fix("Raise the memory limit of model code…", commands.setCodeMemory), again];
+    case "model-error":
+      return [...setArguments, again];
+    case "result-too-large":
+      return [fix("Set the batch size…", commands.setBatch), fix("Choose another device…", commands.chooseDevice, [])];
+    case "coupled-examples":
+      return [fix("Set the batch size…", commands.setBatch)];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,58 @@
+import { DiagnosticSeverity, type Diagnostic } from "vscode-languageserver/node";
+import type { Place } from "../../protocol/analysis";
+import type { ModelRef } from "../../protocol/messages";
+import { faultCode } from "../wording";
+import type { Shown } from "./shown";
+
+/** What a quick fix needs to know of the diagnostic that it is offered for. */
+export interface DiagnosticData {
+  readonly model: ModelRef;
+  /** Names of the parameters of a factory or function. */
+  readonly takes: readonly string[];
+  readonly kind: string;
+}
+
+const severities = {
+  error: DiagnosticSeverity.Error,
+  warning: DiagnosticSeverity.Warning,
+  information: DiagnosticSeverity.Information,
+} as const;
+
+/** The end of a line, whatever its length: editors cut a range at it. */
+const END = 10_000;
+
+/** What is to be said about models, by the path of the file in which it stands. */
+export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]> {
+  const byPath = new Map<string, Diagnostic[]>();
+  const add = (
+    shown: Shown,
+    place: Place | null,
+    diagnostic: Pick<Diagnostic, "severity" | "code" | "message">,
+  ): void => {
+    const { state, path } = shown;
+    const where = place ?? { file: path, line: state.line ?? 1, column: 1 };
+    const start = { line: where.line - 1, character: where.column - 1 };
+    const data: DiagnosticData = {
+      model: { uri: state.uri, export: state.export },
+      takes: state.takes,
+      kind: state.kind,
+    };
+    const range = { start, end: { line: start.line, character: END } };
+    byPath.set(where.file, [...(byPath.get(where.file) ?? []), { source: "Kernelscope", range, data, ...diagnostic }]);
+  };
+  for (const shown of models) {
+    const { analysis, fault } = shown.state;
+    if (fault !== null) {
+      const place = shown.faultPlace(fault.source);
+      // A fault whose line has been edited is perhaps none any more
+      if (fault.source === null || place !== null) {
+        add(shown, place, { severity: DiagnosticSeverity.Error, code: faultCode(fault), message: fault.message });
+      }
+    }
+    for (const { severity, code, message, source } of analysis?.diagnostics ?? []) {
+      const place = shown.place(source);
+      if (source === null || place !== null) add(shown, place, { severity: severities[severity], code, message });
+    }
+  }
+  return byPath;
+}

@@ -1,0 +1,116 @@
+import type { Analysis, ParameterAnalysis } from "../../protocol/analysis";
+import { formatBytes, formatCount, formatShape } from "../../protocol/text";
+import { verdict } from "./code-lens";
+import { jacobianOf, sharesByLine, type Share } from "./share";
+import { commands, titleOf, type Shown } from "./shown";
+
+/** Rows of a hover's table; a longer one is for the panel. */
+const MOST_ROWS = 24;
+
+/** The hover over a line, as Markdown with command links; null where there is nothing to say. Lines count from 1. */
+export function hover(path: string, models: readonly Shown[], line: number): string | null {
+  const shares = sharesByLine(path, models).get(line) ?? [];
+  const here = models.filter(
+    (shown) => shown.path === path && shown.state.line === line && shown.state.analysis !== null,
+  );
+  const parts = [...here.map(modelText), ...shares.map(shareText)];
+  return parts.length > 0 ? parts.join("\n\n---\n\n") : null;
+}
+
+function modelText(shown: Shown): string {
+  const analysis = shown.state.analysis!;
+  const { jacobian, batch, device } = analysis;
+  const ports = (members: Analysis["inputs"]): string =>
+    members.map(({ name, shape, dtype }) => `\`${name}\` ${dtype}${formatShape(shape)}`).join(", ");
+  const trainable = analysis.parameters.filter((parameter) => parameter.trainable);
+  const elements = trainable.reduce((sum, parameter) => sum + parameter.elements, 0);
+  return [
+    `**${titleOf(shown)}** — Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${batch} examples${staleText(shown)}`,
+    [
+      `- inputs ${ports(analysis.inputs)}; outputs ${ports(analysis.outputs)}`,
+      `- ${formatCount(elements)} trainable parameters in ${trainable.length} tensors, ${analysis.buffers.length} buffers`,
+      `- ${device.name}, ${formatBytes(device.memoryBytes)}: ${verdict(jacobian.bytes, device)} (counted is the result alone)`,
+    ].join("\n"),
+    [
+      link("Overview", commands.showOverview, [refOf(shown)]),
+      link("Batch size", commands.setBatch, [refOf(shown)]),
+      link("Device", commands.chooseDevice, []),
+    ].join(" · "),
+  ].join("\n\n");
+}
+
+function shareText(share: Share): string {
+  const { shown, analysis, layers, parameters } = share;
+  const title =
+    layers.length === 0
+      ? `**${titleOf(shown)}**`
+      : layers.length === 1
+        ? `**${layers[0].name}** (${layers[0].kind}) → ${layers[0].outputs.map(code).join(", ")}`
+        : `**${layers.length} layers** of ${titleOf(shown)}`;
+  const jacobian = jacobianOf(analysis, parameters);
+  const sum =
+    jacobian && `Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${analysis.batch} examples`;
+  const rows = layers.length > 1 ? layerRows(share) : parameters.map(parameterRow);
+  const head =
+    layers.length > 1
+      ? ["| layer | output | parameters | Jacobian | |", "| --- | --- | ---: | --- | ---: |"]
+      : ["| parameter | shape | Jacobian | |", "| --- | --- | --- | ---: |"];
+  const table = rows.length === 0 ? [] : [[...head, ...rows.slice(0, MOST_ROWS)].join("\n")];
+  const more =
+    rows.length > MOST_ROWS
+      ? [
+          `${rows.length - MOST_ROWS} more: ${link("see all in the panel", commands.showOverview, [refOf(shown), "parameters"])}`,
+        ]
+      : [];
+  return [`${title}${staleText(shown)}`, ...(sum ? [sum] : []), ...table, ...more].join("\n\n");
+}
+
+function parameterRow({ name, shape, dtype, trainable, jacobian }: ParameterAnalysis): string {
+  const derivative = trainable ? [code(jacobian.shape), formatBytes(jacobian.bytes)] : ["frozen", ""];
+  return row([`\`${name}\``, `${dtype}${formatShape(shape)}`, ...derivative]);
+}
+
+function layerRows({ analysis, layers }: Share): string[] {
+  const byName = new Map(analysis.parameters.map((parameter) => [parameter.name, parameter]));
+  return layers.map(({ name, outputs, parameters }) => {
+    const own = parameters.flatMap((parameter) => byName.get(parameter) ?? []);
+    const elements = own.reduce((sum, parameter) => sum + parameter.elements, 0);
+    const jacobian = jacobianOf(analysis, own);
+    return row([
+      `\`${name}\``,
+      outputs.map(code).join(", "),
+      formatCount(elements),
+      jacobian ? code(jacobian.shape) : "",
+      jacobian ? formatBytes(jacobian.bytes) : "",
+    ]);
+  });
+}
+
+function staleText({ state }: Shown): string {
+  switch (state.stale) {
+    case null:
+      return "";
+    case "edited":
+      return " — *stale: edited since, save to refresh*";
+    case "failed":
+      return " — *stale: the last evaluation failed*";
+    case "restored":
+      return " — *stale: from before a restart*";
+  }
+}
+
+function refOf({ state }: Shown): object {
+  return { uri: state.uri, export: state.export };
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+function code(shape: readonly number[]): string {
+  return `\`${formatShape(shape)}\``;
+}
+
+function link(text: string, command: string, args: readonly unknown[]): string {
+  return `[${text}](command:${command}?${encodeURIComponent(JSON.stringify(args))})`;
+}

@@ -1,0 +1,109 @@
+import { analyze } from "../analysis/analyze";
+import type { Analysis, DeviceInfo } from "../protocol/analysis";
+import type { ModelFault, ModelOptions, ModelState, Staleness } from "../protocol/messages";
+import type { DiscoveredModel } from "../sources/discover";
+import type { TracedModel } from "../worker/messages";
+import { EvaluatedFiles } from "./evaluated-files";
+
+/** What was found when a model was last evaluated, right or wrong. */
+export interface Evaluation {
+  readonly traced: TracedModel;
+  readonly files: EvaluatedFiles;
+  readonly batch: number;
+  readonly milliseconds: number;
+}
+
+/** Everything the sidecar knows of one model; `state` is what it says of it. */
+export class ModelEntry {
+  /** The last evaluation that succeeded in this process. */
+  evaluation: Evaluation | null = null;
+  /** Of that evaluation or, restored, of one in another process. */
+  analysis: Analysis | null = null;
+  files: EvaluatedFiles | null = null;
+  milliseconds: number | null = null;
+  isRestored = false;
+  /** Why the last evaluation failed, if it did, and the texts that it failed on. */
+  failure: { readonly fault: ModelFault; readonly files: EvaluatedFiles } | null = null;
+  /** The evaluation in progress. */
+  running: AbortController | null = null;
+  /** The texts that it reads. */
+  evaluating: EvaluatedFiles | null = null;
+
+  constructor(
+    readonly path: string,
+    readonly exportName: string | null,
+    public discovered: DiscoveredModel | null,
+  ) {}
+
+  /** Whether the user has had it evaluated, so that it is kept up to date. */
+  get wasEvaluated(): boolean {
+    return this.analysis !== null || this.failure !== null || this.running !== null;
+  }
+
+  get stale(): Staleness | null {
+    if (this.analysis === null) return null;
+    if (this.failure !== null) return "failed";
+    if (this.files?.isEdited) return "edited";
+    return this.isRestored ? "restored" : null;
+  }
+
+  succeeded(evaluation: Evaluation, device: DeviceInfo): void {
+    this.evaluation = evaluation;
+    this.files = evaluation.files;
+    this.milliseconds = evaluation.milliseconds;
+    this.failure = null;
+    this.isRestored = false;
+    this.describe(device, evaluation.batch);
+  }
+
+  failed(fault: ModelFault, files: EvaluatedFiles): void {
+    this.failure = { fault, files };
+  }
+
+  restore(state: ModelState, files: EvaluatedFiles): void {
+    this.analysis = state.analysis;
+    this.milliseconds = state.milliseconds;
+    this.files = files;
+    this.isRestored = true;
+  }
+
+  /** Another number of examples or another device: nothing has to be evaluated again, unless the examples are coupled. */
+  describe(device: DeviceInfo, batch: number): void {
+    if (this.evaluation === null) return;
+    const { traced } = this.evaluation;
+    const size = traced.batch.coupled ? traced.batch.size : batch;
+    this.analysis = analyze({ ...traced, weights: {} }, { batch: size, device });
+  }
+
+  /** Whether another number of examples needs another evaluation. */
+  get dependsOnBatch(): boolean {
+    return this.evaluation?.traced.batch.coupled ?? false;
+  }
+
+  /** Files whose change makes it stale. */
+  get dependencies(): readonly string[] {
+    return [...new Set([this.path, ...(this.files?.paths ?? []), ...(this.failure?.files.paths ?? [])])];
+  }
+
+  state(uri: string, line: number | null): ModelState {
+    return {
+      uri,
+      export: this.exportName,
+      kind: this.discovered?.kind ?? "unknown",
+      takes: this.discovered?.takes ?? [],
+      line,
+      activity: this.running === null ? "idle" : "evaluating",
+      analysis: this.analysis,
+      stale: this.stale,
+      fault: this.failure?.fault ?? null,
+      milliseconds: this.milliseconds,
+      digests: this.files?.digests ?? {},
+    };
+  }
+}
+
+/** `createModel(40,[128])` for a factory with arguments. */
+export function exportText(exportName: string | null, options: ModelOptions): string | null {
+  if (exportName === null || options.arguments === undefined) return exportName;
+  return `${exportName}(${options.arguments})`;
+}

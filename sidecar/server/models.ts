@@ -1,0 +1,495 @@
+import { extname } from "node:path";
+import { detectDevices } from "../devices/detect";
+import { engineNames, type EngineName } from "../engines";
+import { messageOf, ModelError } from "../graph/errors";
+import type { DeviceInfo } from "../protocol/analysis";
+import type {
+  Devices,
+  FileState,
+  JacobianRequest,
+  JacobianSummary,
+  ModelFault,
+  ModelState,
+  Outcome,
+  Settings,
+} from "../protocol/messages";
+import { strategies } from "../quantities/jacobian";
+import { discoverModels, mayHoldModels, type DiscoveredModel } from "../sources/discover";
+import { ask, CancelledError, type AskOptions } from "../worker/client";
+import { MemoryError } from "../worker/memory";
+import type { ModelRequest } from "../worker/messages";
+import { Spare } from "../worker/spare";
+import { EvaluatedFiles } from "./evaluated-files";
+import { LineMap, type Edit } from "./lines";
+import { exportText, ModelEntry } from "./model";
+import { deviceOf, inputsOf, limitsOf, modelKey, optionsOf } from "./options";
+import { pathOf, savedText, type TextListener } from "./texts";
+import { Turns } from "./turns";
+import { faultForEditor } from "./wording";
+
+/** Evaluations at one time: each takes a processor. */
+const AT_ONCE = 2;
+/** How long a text has to rest before it is looked through for models. */
+const REST_MS = 150;
+/** How long a worker waits for a request before its memory is given back. */
+const SPARE_MS = 10 * 60_000;
+
+/** Whom the models tell of what has changed. */
+export interface ModelsHost {
+  uriOf(path: string): string;
+  changed(file: FileState): void;
+  /** A setting that makes no sense: one sentence. */
+  complain(message: string): void;
+}
+
+interface ModelFile {
+  readonly path: string;
+  discovered: readonly DiscoveredModel[];
+  /** Where the lines are since. */
+  lines: LineMap;
+  readonly models: Map<string, ModelEntry>;
+  rest: NodeJS.Timeout | null;
+}
+
+/** All models that have been looked at, and what is known of them. */
+export class Models implements TextListener {
+  private readonly files = new Map<string, ModelFile>();
+  /** Texts of open files. */
+  private readonly open = new Map<string, string>();
+  private readonly turns = new Turns(AT_ONCE);
+  private readonly spare = new Spare();
+  private spareTimer: NodeJS.Timeout | null = null;
+  private detected: Promise<DeviceInfo> | null = null;
+  private readonly runs = new Set<AbortController>();
+  private disposed = false;
+
+  constructor(
+    private settings: Settings,
+    private readonly host: ModelsHost,
+  ) {}
+
+  // What the editor tells of texts
+
+  opened(path: string, text: string): void {
+    this.open.set(path, text);
+    for (const entry of this.dependents(path)) {
+      entry.files?.opened(path, text);
+      entry.failure?.files.opened(path, text);
+      this.changed(entry.path);
+    }
+    void this.discover(path, text).then(() => this.evaluateOnOpen(path));
+  }
+
+  edited(path: string, edit: Edit, lengthOf: (line: number) => number, text: string): void {
+    this.open.set(path, text);
+    const file = this.files.get(path);
+    file?.lines.edit(edit, lengthOf);
+    for (const entry of this.dependents(path)) {
+      entry.files?.edited(path, edit, lengthOf, text);
+      entry.failure?.files.edited(path, edit, lengthOf, text);
+      this.changed(entry.path);
+    }
+    if (file === undefined && !mayHoldModels(path, text)) return;
+    this.changed(path);
+    if (file?.rest) clearTimeout(file.rest);
+    const rest = setTimeout(() => void this.discover(path, this.open.get(path) ?? text), REST_MS);
+    if (file) file.rest = rest;
+  }
+
+  saved(path: string): void {
+    void this.refresh(path);
+  }
+
+  closed(path: string): void {
+    this.open.delete(path);
+    void savedText(path).then((text) => {
+      if (text !== null && !this.open.has(path)) this.asOnDisk(path, text);
+    });
+  }
+
+  /** A file was changed by something else than the editor. */
+  async changedOnDisk(path: string): Promise<void> {
+    const text = await savedText(path);
+    if (text === null) {
+      this.forget(path);
+      return;
+    }
+    if (!this.open.has(path)) this.asOnDisk(path, text);
+    await this.refresh(path);
+  }
+
+  private asOnDisk(path: string, text: string): void {
+    for (const entry of this.dependents(path)) {
+      entry.files?.opened(path, text);
+      entry.failure?.files.opened(path, text);
+      this.changed(entry.path);
+    }
+    if (this.files.has(path)) void this.discover(path, text);
+  }
+
+  private forget(path: string): void {
+    const file = this.files.get(path);
+    if (file === undefined || this.open.has(path)) return;
+    for (const entry of file.models.values()) entry.running?.abort();
+    this.files.delete(path);
+    this.host.changed({ uri: this.host.uriOf(path), models: [] });
+  }
+
+  // Which models there are
+
+  async find(uris: readonly string[]): Promise<FileState[]> {
+    const found = await Promise.all(
+      uris.map(async (uri) => {
+        const path = pathOf(uri);
+        const text = this.open.get(path) ?? (await savedText(path));
+        if (text !== null && mayHoldModels(path, text)) await this.discover(path, text);
+        return this.fileState(path);
+      }),
+    );
+    return found.filter((file) => file.models.length > 0);
+  }
+
+  private async discover(path: string, text: string): Promise<void> {
+    const known = this.files.get(path);
+    if (known === undefined && !mayHoldModels(path, text)) return;
+    const discovered = await discoverModels(path, text);
+    const isPresent = (this.open.get(path) ?? text) === text;
+    // While the text has an error in it, what was known of it before holds.
+    if (discovered === null || !isPresent || this.disposed) return;
+    const file = this.files.get(path) ?? this.newFile(path);
+    file.discovered = discovered;
+    file.lines = LineMap.between(text, text);
+    for (const found of discovered) this.entryIn(file, found.export).discovered = found;
+    const names = new Set(discovered.map((found) => found.export));
+    for (const [key, entry] of file.models) {
+      if (names.has(entry.exportName)) continue;
+      // One that was asked for by hand, in a file whose models cannot be told, stays
+      if (entry.exportName === null && discovered.length === 0 && entry.wasEvaluated) continue;
+      entry.running?.abort();
+      file.models.delete(key);
+    }
+    if (discovered.length > 0 && this.mayEvaluate(path)) this.prepareSpare();
+    this.changed(path);
+  }
+
+  private newFile(path: string): ModelFile {
+    const file: ModelFile = { path, discovered: [], lines: LineMap.unknown(), models: new Map(), rest: null };
+    this.files.set(path, file);
+    return file;
+  }
+
+  private entryIn(file: ModelFile, exportName: string | null): ModelEntry {
+    const key = modelKey(file.path, exportName);
+    const known = file.models.get(key);
+    if (known) return known;
+    const entry = new ModelEntry(file.path, exportName, null);
+    file.models.set(key, entry);
+    return entry;
+  }
+
+  // Evaluation
+
+  /** Evaluates a model. Another evaluation of it that is in progress is given up. */
+  async evaluate(path: string, exportName: string | null, signal?: AbortSignal): Promise<Outcome<ModelState>> {
+    if (!this.mayEvaluate(path)) {
+      const message = "This workspace is not trusted, so its code is not run; trust it to have the model evaluated.";
+      return { kind: "failed", fault: { fault: "model", message, source: null } };
+    }
+    const entry = this.entryIn(this.files.get(path) ?? this.newFile(path), exportName);
+    entry.running?.abort();
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+    entry.running = controller;
+    entry.evaluating = EvaluatedFiles.of(await textsOf(entry.dependencies));
+    this.changed(path);
+    const isCurrent = (): boolean => entry.running === controller && !this.disposed;
+    try {
+      const batch = this.batchOf(path, exportName);
+      const device = await this.device();
+      const { traced, milliseconds } = await this.turns.take(async () => {
+        const start = performance.now();
+        const traced = await ask<"trace">(
+          { kind: "trace", model: this.request(path, exportName, batch) },
+          this.askOptions(controller.signal),
+        );
+        return { traced, milliseconds: performance.now() - start };
+      });
+      if (!isCurrent()) return { kind: "cancelled" };
+      const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
+      entry.succeeded({ traced, files, batch, milliseconds }, device);
+      return { kind: "done", result: this.stateOf(entry) };
+    } catch (error) {
+      if (error instanceof CancelledError || !isCurrent()) return { kind: "cancelled" };
+      const fault = faultForEditor(faultOf(error), path);
+      entry.failed(fault, this.asOpen(EvaluatedFiles.of(await textsOf([path, fault.source?.file ?? path]))));
+      return { kind: "failed", fault };
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      if (entry.running === controller) {
+        entry.running = null;
+        entry.evaluating = null;
+      }
+      this.prepareSpare();
+      this.changed(path);
+    }
+  }
+
+  private evaluateOnOpen(path: string): void {
+    for (const { exportName, discovered, wasEvaluated } of this.files.get(path)?.models.values() ?? []) {
+      if (wasEvaluated || discovered === null || !this.mayEvaluate(path)) continue;
+      // A saved model holds no code: it is only read
+      const isWanted = discovered.kind === "saved" || this.settings.evaluate === "onOpen";
+      if (isWanted && this.isComplete(path, discovered)) void this.evaluate(path, exportName);
+    }
+  }
+
+  /** Whether a model can be evaluated without asking the user for arguments or shapes. */
+  private isComplete(path: string, { kind, takes, export: name }: DiscoveredModel): boolean {
+    const options = optionsOf(this.settings, path, name);
+    if (kind === "factory") return options.arguments !== undefined || takes.every((each) => each.endsWith("?"));
+    return kind !== "function" || options.inputs !== undefined;
+  }
+
+  /** A file on the disk may have another text now: what was made from it is made anew. */
+  private async refresh(path: string): Promise<void> {
+    const text = await savedText(path);
+    if (text === null) return;
+    for (const entry of this.dependents(path)) {
+      const { evaluate } = this.settings;
+      const isFirst = !entry.wasEvaluated;
+      if (isFirst && (evaluate === "manual" || entry.discovered === null)) continue;
+      if (isFirst && !this.isComplete(entry.path, entry.discovered!)) continue;
+      if (!this.mayEvaluate(entry.path)) continue;
+      const latest = entry.evaluating ?? entry.failure?.files ?? (entry.isRestored ? null : entry.files);
+      if (latest?.holds(path, text)) continue;
+      void this.evaluate(entry.path, entry.exportName);
+    }
+  }
+
+  private request(path: string, exportName: string | null, batch: number): ModelRequest {
+    const options = optionsOf(this.settings, path, exportName);
+    try {
+      return { file: path, export: exportText(exportName, options), inputs: inputsOf(options), batch };
+    } catch (error) {
+      throw new ModelError(messageOf(error));
+    }
+  }
+
+  private askOptions(signal: AbortSignal): AskOptions {
+    return {
+      limits: limitsOf(this.settings),
+      cache: true,
+      signal,
+      start: (options) => this.spare.take(options),
+      tensorflow: this.settings.tensorflow || undefined,
+    };
+  }
+
+  private prepareSpare(): void {
+    if (this.disposed) return;
+    try {
+      const { limits, cache, tensorflow } = this.askOptions(new AbortController().signal);
+      this.spare.prepare({ limits, cache, tensorflow, code: true });
+    } catch {
+      // Settings that make no sense, of which the next evaluation tells
+      return;
+    }
+    if (this.spareTimer) clearTimeout(this.spareTimer);
+    this.spareTimer = setTimeout(() => this.spare.dispose(), SPARE_MS);
+    this.spareTimer.unref();
+  }
+
+  private mayEvaluate(path: string): boolean {
+    return this.settings.trusted || extname(path).toLowerCase() === ".json";
+  }
+
+  // Runs
+
+  async jacobian(
+    { model, inputs, strategy, chunk, out }: JacobianRequest,
+    onProgress: (fraction: number) => void,
+    signal: AbortSignal,
+  ): Promise<Outcome<JacobianSummary>> {
+    const path = pathOf(model.uri);
+    const controller = new AbortController();
+    signal.addEventListener("abort", () => controller.abort(), { once: true });
+    this.runs.add(controller);
+    try {
+      const { engine } = this.settings;
+      const job = {
+        inputs,
+        strategy: oneOf(strategies, strategy),
+        chunk,
+        engine: engine === "auto" ? null : oneOf<EngineName>(engineNames, engine),
+        out,
+        cache: true,
+      };
+      const request = this.request(path, model.export, 1);
+      const result = await ask<"jacobian">(
+        { kind: "jacobian", model: request, job },
+        { ...this.askOptions(controller.signal), onProgress },
+      );
+      return { kind: "done", result };
+    } catch (error) {
+      if (error instanceof CancelledError) return { kind: "cancelled" };
+      return { kind: "failed", fault: faultForEditor(faultOf(error), path) };
+    } finally {
+      this.runs.delete(controller);
+      this.prepareSpare();
+    }
+  }
+
+  async devices(signal: AbortSignal): Promise<Omit<Devices, "profiles">> {
+    const [detected, engines] = await Promise.all([
+      detectDevices(),
+      ask<"engines">({ kind: "engines" }, { ...this.askOptions(signal), start: undefined }),
+    ]);
+    return {
+      detected,
+      engines: engines.map((engine) => ({
+        name: engine.name,
+        available: engine.available,
+        detail: engine.available ? engine.device : engine.reason,
+      })),
+    };
+  }
+
+  // Settings
+
+  async device(): Promise<DeviceInfo> {
+    this.detected ??= detectDevices().then(([first]) => first);
+    return deviceOf(this.settings, await this.detected);
+  }
+
+  async configure(settings: Settings): Promise<void> {
+    const before = this.settings;
+    this.settings = settings;
+    let device: DeviceInfo;
+    try {
+      device = await this.device();
+    } catch (error) {
+      this.host.complain(messageOf(error));
+      return;
+    }
+    for (const { path, models } of this.files.values()) {
+      for (const entry of models.values()) {
+        const { exportName, wasEvaluated } = entry;
+        const optionsBefore = optionsOf(before, path, exportName);
+        const options = optionsOf(settings, path, exportName);
+        const isOther =
+          optionsBefore.arguments !== options.arguments ||
+          JSON.stringify(optionsBefore.inputs) !== JSON.stringify(options.inputs);
+        const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.batchOf(path, exportName);
+        if (wasEvaluated && (isOther || (isOtherBatch && entry.dependsOnBatch)) && this.mayEvaluate(path)) {
+          void this.evaluate(path, exportName);
+        } else {
+          entry.describe(device, this.batchOf(path, exportName));
+        }
+      }
+      this.changed(path);
+      if (!before.trusted && settings.trusted && this.open.has(path)) this.evaluateOnOpen(path);
+    }
+  }
+
+  private batchOf(path: string, exportName: string | null): number {
+    return optionsOf(this.settings, path, exportName).batch ?? this.settings.batch;
+  }
+
+  // What is known
+
+  async restore(files: readonly FileState[]): Promise<void> {
+    for (const { uri, models } of files) {
+      const path = pathOf(uri);
+      const text = this.open.get(path) ?? (await savedText(path));
+      if (text === null) continue;
+      await this.discover(path, text);
+      const file = this.files.get(path);
+      if (file === undefined) continue;
+      for (const state of models) {
+        const entry = file.models.get(modelKey(path, state.export));
+        if (entry === undefined || state.analysis === null || entry.wasEvaluated) continue;
+        const saved = new Map(
+          await Promise.all(Object.keys(state.digests).map(async (each) => [each, await savedText(each)] as const)),
+        );
+        entry.restore(state, this.asOpen(EvaluatedFiles.restored(state.digests, saved)));
+      }
+      this.changed(path);
+    }
+  }
+
+  entries(): ModelEntry[] {
+    return [...this.files.values()].flatMap(({ models }) => [...models.values()]);
+  }
+
+  /** Models that a file has, or takes part in. */
+  entriesFor(path: string): ModelEntry[] {
+    return this.dependents(path);
+  }
+
+  fileState(path: string): FileState {
+    const models = [...(this.files.get(path)?.models.values() ?? [])].map((entry) => this.stateOf(entry));
+    models.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+    return { uri: this.host.uriOf(path), models };
+  }
+
+  stateOf(entry: ModelEntry): ModelState {
+    return entry.state(this.host.uriOf(entry.path), this.lineOf(entry));
+  }
+
+  private lineOf(entry: ModelEntry): number | null {
+    if (entry.discovered !== null) return this.files.get(entry.path)?.lines.current(entry.discovered.line) ?? null;
+    const place = entry.files?.place(entry.analysis?.model.source ?? null) ?? null;
+    return place?.file === entry.path ? place.line : 1;
+  }
+
+  private dependents(path: string): ModelEntry[] {
+    return this.entries().filter((entry) => entry.dependencies.includes(path));
+  }
+
+  private asOpen(files: EvaluatedFiles): EvaluatedFiles {
+    for (const path of files.paths) {
+      const text = this.open.get(path);
+      if (text !== undefined) files.opened(path, text);
+    }
+    return files;
+  }
+
+  private changed(path: string): void {
+    if (!this.disposed && this.files.has(path)) this.host.changed(this.fileState(path));
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.spare.dispose();
+    if (this.spareTimer) clearTimeout(this.spareTimer);
+    for (const { models, rest } of this.files.values()) {
+      if (rest) clearTimeout(rest);
+      for (const entry of models.values()) entry.running?.abort();
+    }
+    for (const run of this.runs) run.abort();
+  }
+}
+
+async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  for (const path of new Set(paths)) {
+    const text = await savedText(path);
+    if (text !== null) texts.set(path, text);
+  }
+  return texts;
+}
+
+function faultOf(error: unknown): ModelFault {
+  if (error instanceof ModelError) return { fault: "model", message: error.message, source: error.source };
+  const fault = error instanceof MemoryError ? "memory" : "engine";
+  return { fault, message: messageOf(error), source: null };
+}
+
+function oneOf<T extends string>(choices: readonly T[], text: string | null): T | null {
+  if (text === null) return null;
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw new ModelError(`${text} is not known here; choose one of ${choices.join(", ")}`);
+  return found;
+}

@@ -1,0 +1,34 @@
+import { namedDevice, parseMemory } from "../devices/detect";
+import type { DeviceInfo } from "../protocol/analysis";
+import type { ModelOptions, Settings } from "../protocol/messages";
+import type { Limits } from "../worker/messages";
+import { parseInputOption, type InputOption } from "../sources";
+
+/** What the settings say, in the terms of those who act on it. Settings that make no sense are errors with a sentence. */
+
+export function limitsOf({ timeLimit, codeMemory }: Settings): Limits {
+  if (!(timeLimit > 0 && timeLimit <= 2_000_000)) {
+    throw new Error(`kernelscope.timeLimit is ${timeLimit}: give a number of seconds`);
+  }
+  return { timeLimit, codeMemory: parseMemory("kernelscope.codeMemory", codeMemory) };
+}
+
+/** The device that predictions are made for. `detected` is what this machine has. */
+export function deviceOf({ device, targetMemory }: Settings, detected: DeviceInfo): DeviceInfo {
+  const chosen = device === "auto" || device === detected.name ? detected : namedDevice("kernelscope.device:", device);
+  if (targetMemory.trim() === "") return chosen;
+  const memoryBytes = parseMemory("kernelscope.targetMemory", targetMemory);
+  return { name: `${chosen.name}, limited to ${targetMemory.trim()}`, memoryBytes, detected: false };
+}
+
+export function optionsOf({ models }: Settings, path: string, exportName: string | null): ModelOptions {
+  return models[modelKey(path, exportName)] ?? {};
+}
+
+export function inputsOf({ inputs = [] }: ModelOptions): InputOption[] {
+  return inputs.map(parseInputOption);
+}
+
+export function modelKey(path: string, exportName: string | null): string {
+  return `${path}#${exportName ?? ""}`;
+}

@@ -1,0 +1,209 @@
+import type { Duplex } from "node:stream";
+import {
+  createConnection,
+  DidChangeWatchedFilesNotification,
+  ErrorCodes,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+  TextDocumentSyncKind,
+  type CancellationToken,
+  type Connection,
+  type InitializeResult,
+} from "vscode-languageserver/node";
+import { profiles } from "../devices/detect";
+import { messageOf } from "../graph/errors";
+import type { InitializationOptions, Notices, Requests, Settings, Told } from "../protocol/messages";
+import { codeActions } from "./features/code-actions";
+import { codeLenses } from "./features/code-lens";
+import { diagnostics } from "./features/diagnostics";
+import { hover } from "./features/hover";
+import { inlayHints } from "./features/inlay-hints";
+import type { Shown } from "./features/shown";
+import type { ModelEntry } from "./model";
+import { Models } from "./models";
+import { pathOf, Texts } from "./texts";
+
+/** How long changes are gathered before the editor is asked to draw anew. */
+const GATHER_MS = 30;
+
+/** One editor's conversation: language-server messages, and the requests of `protocol/messages.ts`. */
+export class Session {
+  private readonly connection: Connection;
+  private texts: Texts | null = null;
+  private models: Models | null = null;
+  private settings: Settings | null = null;
+  private gathering: NodeJS.Timeout | null = null;
+  /** Files for which the editor shows diagnostics of ours. */
+  private readonly diagnosed = new Set<string>();
+
+  /** @param onExit called when the editor has said goodbye */
+  constructor(
+    stream: Duplex,
+    private readonly version: string,
+    onExit: () => void,
+  ) {
+    this.connection = createConnection(new StreamMessageReader(stream), new StreamMessageWriter(stream));
+    this.connection.onInitialize(({ initializationOptions }) =>
+      this.initialize(initializationOptions as InitializationOptions),
+    );
+    this.connection.onInitialized(() => {
+      void this.connection.client.register(DidChangeWatchedFilesNotification.type, {
+        watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json}" }],
+      });
+      this.tellDevice();
+    });
+    this.connection.onExit(onExit);
+    this.features();
+    this.requests();
+    this.connection.listen();
+  }
+
+  dispose(): void {
+    if (this.gathering) clearTimeout(this.gathering);
+    this.models?.dispose();
+    this.connection.dispose();
+  }
+
+  private initialize({ settings, restored }: InitializationOptions): InitializeResult {
+    this.settings = settings;
+    const models = new Models(settings, {
+      uriOf: (path) => this.texts!.uriOf(path),
+      changed: (file) => {
+        void this.notify("kernelscope/file", file);
+        this.redraw();
+      },
+      complain: (message) => void this.connection.window.showWarningMessage(message),
+    });
+    this.models = models;
+    this.texts = new Texts(this.connection, models);
+    void models.restore(restored);
+    return {
+      serverInfo: { name: "kernelscope", version: this.version },
+      capabilities: {
+        textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: { includeText: false } },
+        hoverProvider: true,
+        inlayHintProvider: true,
+        codeLensProvider: { resolveProvider: false },
+        codeActionProvider: { codeActionKinds: ["quickfix"] },
+      },
+    };
+  }
+
+  // Features: each is a function of what is known
+
+  private features(): void {
+    const { connection } = this;
+    connection.onHover(({ textDocument, position }) => {
+      const path = pathOf(textDocument.uri);
+      const text = hover(path, this.shown(path), position.line + 1);
+      return text === null ? null : { contents: { kind: "markdown", value: text } };
+    });
+    connection.languages.inlayHint.on(({ textDocument, range }) => {
+      if (!this.settings?.inlayHints) return [];
+      const path = pathOf(textDocument.uri);
+      const lines = { from: range.start.line + 1, to: range.end.line + 1 };
+      return inlayHints(path, this.shown(path), lines, (line) => this.texts!.lineLength(path, line));
+    });
+    connection.onCodeLens(({ textDocument }) => {
+      if (!this.settings?.codeLens) return [];
+      const path = pathOf(textDocument.uri);
+      return codeLenses(path, this.shown(path), this.settings.trusted);
+    });
+    connection.onCodeAction(({ context }) => codeActions(context.diagnostics));
+    connection.onDidChangeWatchedFiles(({ changes }) => {
+      for (const { uri } of changes) void this.models?.changedOnDisk(pathOf(uri));
+    });
+  }
+
+  private shown(path: string): Shown[] {
+    return this.models!.entriesFor(path).map((entry) => this.asShown(entry));
+  }
+
+  private asShown(entry: ModelEntry): Shown {
+    return {
+      state: this.models!.stateOf(entry),
+      path: entry.path,
+      place: (place) => (entry.files ? entry.files.place(place) : place),
+      faultPlace: (place) => (entry.failure ? entry.failure.files.place(place) : place),
+    };
+  }
+
+  // Requests of the extension
+
+  private requests(): void {
+    this.on("kernelscope/analyze", ({ model }, token) =>
+      this.models!.evaluate(pathOf(model.uri), model.export, signalOf(token)),
+    );
+    this.on("kernelscope/find", ({ uris }) => this.models!.find(uris));
+    this.on("kernelscope/jacobian", (request, token) =>
+      this.models!.jacobian(
+        request,
+        (fraction) => void this.notify("kernelscope/progress", { run: request.run, fraction }),
+        signalOf(token),
+      ),
+    );
+    this.on("kernelscope/devices", async (_, token) => ({
+      ...(await this.models!.devices(signalOf(token))),
+      profiles,
+    }));
+    this.connection.onNotification("kernelscope/settings" satisfies keyof Told, (settings: Settings) => {
+      this.settings = settings;
+      void this.models?.configure(settings).then(() => {
+        this.tellDevice();
+        this.redraw();
+      });
+    });
+  }
+
+  private on<M extends keyof Requests>(
+    method: M,
+    answer: (params: Requests[M]["params"], token: CancellationToken) => Promise<Requests[M]["result"]>,
+  ): void {
+    this.connection.onRequest(method, async (params: Requests[M]["params"], token: CancellationToken) => {
+      try {
+        return await answer(params, token);
+      } catch (error) {
+        return new ResponseError(ErrorCodes.InternalError, messageOf(error));
+      }
+    });
+  }
+
+  private notify<M extends keyof Notices>(method: M, params: Notices[M]): Promise<void> {
+    return this.connection.sendNotification(method, params);
+  }
+
+  private tellDevice(): void {
+    this.models?.device().then(
+      (device) => void this.notify("kernelscope/device", device),
+      (error: unknown) => void this.connection.window.showWarningMessage(messageOf(error)),
+    );
+  }
+
+  /** Has hints, lenses and diagnostics drawn anew, once for all that changes at the same time. */
+  private redraw(): void {
+    this.gathering ??= setTimeout(() => {
+      this.gathering = null;
+      void this.connection.languages.inlayHint.refresh();
+      void this.connection.sendRequest("workspace/codeLens/refresh");
+      this.diagnose();
+    }, GATHER_MS);
+  }
+
+  private diagnose(): void {
+    const byPath = diagnostics(this.models!.entries().map((entry) => this.asShown(entry)));
+    for (const path of new Set([...this.diagnosed, ...byPath.keys()])) {
+      const found = byPath.get(path) ?? [];
+      void this.connection.sendDiagnostics({ uri: this.texts!.uriOf(path), diagnostics: found });
+      if (found.length > 0) this.diagnosed.add(path);
+      else this.diagnosed.delete(path);
+    }
+  }
+}
+
+function signalOf(token: CancellationToken): AbortSignal {
+  const controller = new AbortController();
+  if (token.isCancellationRequested) controller.abort();
+  token.onCancellationRequested(() => controller.abort());
+  return controller.signal;
+}
