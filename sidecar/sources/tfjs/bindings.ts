@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import { parse, type Node, type Pattern, type Program } from "acorn";
-import { transform, type Loader } from "esbuild";
-import { ModelError } from "../../graph/errors";
+import { stop, transform, type Loader } from "esbuild";
+import { messageOf, ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import { syntaxError } from "./syntax-error";
 
@@ -41,8 +41,18 @@ export function readCode(file: string): string {
   }
 }
 
-/** Types are taken out first; positions come back through that step's source map. */
-export async function topLevelBindings(file: string, code: string): Promise<Binding[]> {
+/** A code file as a syntax tree of plain JavaScript. */
+export interface ParsedCode {
+  readonly program: Program;
+  /** Where a node is in the code as it was written. */
+  placeOf(node: Node): Source;
+}
+
+/**
+ * Types are taken out first; positions come back through that step's source map. Throws a ModelError where the syntax is
+ * wrong; null where only esbuild understands it.
+ */
+export async function parseCode(file: string, code: string): Promise<ParsedCode | null> {
   let transformed;
   try {
     transformed = await transform(code, {
@@ -51,29 +61,52 @@ export async function topLevelBindings(file: string, code: string): Promise<Bind
       sourcemap: "external",
       target: "esnext",
       logLevel: "silent",
-      // Which compiler options the user has does not change what is bound.
-      tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: false } },
+      // Which compiler options the user has does not change what is bound. Imports stay, also those of types alone.
+      tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: true } },
     });
   } catch (error) {
-    throw syntaxError(error, file) ?? error;
+    throw syntaxError(error, file) ?? (await nestedTooDeeply(error, file)) ?? error;
   }
-  const map = new TraceMap(transformed.map, undefined);
   const program = parseProgram(transformed.code);
-  if (!program) return [];
-  const bindings = new Map<string, Binding>();
-  const exported = new Set<string>();
-  for (const statement of program.body) {
-    for (const { name, node, isExported } of boundBy(statement)) {
-      const start = node.loc?.start ?? { line: 1, column: 0 };
-      const { line, column } = originalPositionFor(map, start);
-      bindings.set(name, { name, isExported, source: { file, line: line ?? 1, column: (column ?? 0) + 1 } });
-    }
-    for (const name of exportedBy(statement)) exported.add(name);
-  }
-  return [...bindings.values()].map((binding) => ({
-    ...binding,
-    isExported: binding.isExported || exported.has(binding.name),
+  if (!program) return null;
+  const map = new TraceMap(transformed.map, undefined);
+  return {
+    program,
+    placeOf(node) {
+      const { line, column } = originalPositionFor(map, node.loc?.start ?? { line: 1, column: 0 });
+      return { file, line: line ?? 1, column: (column ?? 0) + 1 };
+    },
+  };
+}
+
+/** Hundreds of thousands of levels take all of the stack that esbuild has: its process ends, and must be started anew. */
+async function nestedTooDeeply(error: unknown, file: string): Promise<ModelError | null> {
+  if (!/^The service (?:was stopped|is no longer running)/.test(messageOf(error))) return null;
+  await stop();
+  return new ModelError("the code is nested too deeply to be parsed: make it flatter", { file, line: 1, column: 1 });
+}
+
+export async function topLevelBindings(file: string, code: string): Promise<Binding[]> {
+  const parsed = await parseCode(file, code);
+  if (!parsed) return [];
+  return boundIn(parsed.program).map(({ name, node, isExported }) => ({
+    name,
+    isExported,
+    source: parsed.placeOf(node),
   }));
+}
+
+/** What a program binds at its top level, each name once. */
+export function boundIn(program: Program): Bound[] {
+  const bound = new Map<string, Bound>();
+  for (const statement of program.body) {
+    for (const one of boundBy(statement)) bound.set(one.name, one);
+  }
+  for (const name of program.body.flatMap(exportedBy)) {
+    const one = bound.get(name);
+    if (one) bound.set(name, { ...one, isExported: true });
+  }
+  return [...bound.values()];
 }
 
 function parseProgram(code: string): Program | null {
@@ -94,27 +127,30 @@ function parseProgram(code: string): Program | null {
   return null;
 }
 
-interface Bound {
+export interface Bound {
   readonly name: string;
   readonly node: Node;
   readonly isExported: boolean;
+  /** What the name is bound to, where that is written whole: null where it is taken out of something. */
+  readonly value: Node | null;
 }
 
 function boundBy(statement: Program["body"][number], isExported = false): Bound[] {
   switch (statement.type) {
     case "VariableDeclaration":
-      return statement.declarations.flatMap(({ id }) =>
-        namesIn(id).map(({ name, node }) => ({ name, node, isExported })),
+      return statement.declarations.flatMap(({ id, init }) =>
+        namesIn(id).map(({ name, node }) => ({ name, node, isExported, value: node === id ? (init ?? null) : null })),
       );
     case "FunctionDeclaration":
     case "ClassDeclaration":
-      return [{ name: statement.id.name, node: statement, isExported }];
+      return [{ name: statement.id.name, node: statement, isExported, value: statement }];
     case "ExportNamedDeclaration":
       return statement.declaration ? boundBy(statement.declaration, true) : [];
     case "ExportDefaultDeclaration": {
       const { declaration } = statement;
       const isNamed = declaration.type === "FunctionDeclaration" || declaration.type === "ClassDeclaration";
-      return isNamed && declaration.id ? [{ name: declaration.id.name, node: declaration, isExported: true }] : [];
+      if (!isNamed || !declaration.id) return [];
+      return [{ name: declaration.id.name, node: declaration, isExported: true, value: declaration }];
     }
     default:
       return [];
@@ -173,10 +209,10 @@ function parametersIn(program: Program): string[] | null {
     node = property?.type === "Property" ? property.value : null;
   }
   const { params } = (node ?? {}) as { params?: Pattern[] };
-  return (
-    params?.map((pattern, index) => {
-      const inner = pattern.type === "AssignmentPattern" ? pattern.left : pattern;
-      return inner.type === "Identifier" ? inner.name : `input${index}`;
-    }) ?? null
-  );
+  return params?.map(parameterName) ?? null;
+}
+
+export function parameterName(pattern: Pattern, index: number): string {
+  const inner = pattern.type === "AssignmentPattern" ? pattern.left : pattern;
+  return inner.type === "Identifier" ? inner.name : `input${index}`;
 }

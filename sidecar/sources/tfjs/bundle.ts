@@ -7,7 +7,8 @@ import { compileFunction, constants } from "node:vm";
 import * as esbuild from "esbuild";
 import type { BuildFailure, Plugin } from "esbuild";
 import { loaderOf, type Binding } from "./bindings";
-import { tensorflowModule, tensorflowPackages } from "./namespace";
+import { tensorflowModule } from "./namespace";
+import { tensorflowPackages } from "./packages";
 import { forgetBundle, registerBundle } from "./places";
 import { syntaxError } from "./syntax-error";
 

@@ -10,10 +10,6 @@ import { tf } from "./tensorflow";
 
 type Namespace = Record<string, unknown>;
 
-/** Import specifiers that lead to our instance, with any subpath. */
-export const tensorflowPackages =
-  /^@tensorflow\/tfjs(?:-core|-layers|-converter|-data|-node|-node-gpu|-backend-[a-z-]+)?(?:\/.*)?$/;
-
 let namespace: Namespace | null = null;
 
 /** The module that `specifier` (which `tensorflowPackages` matches) stands for. */

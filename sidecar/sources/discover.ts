@@ -1,0 +1,29 @@
+import { extname } from "node:path";
+import { isCodeFile } from "./tfjs/bindings";
+import { discoverInCode, mayHoldCodeModels } from "./tfjs/discover";
+import { discoverSaved, mayBeSavedModel } from "./tfjs/discover-saved";
+
+/** Which models a file has, from its text alone: nothing of it is run. */
+
+export interface DiscoveredModel {
+  /** As EXPORT names it; null for a saved model. */
+  readonly export: string | null;
+  readonly kind: "model" | "factory" | "function" | "saved" | "unknown";
+  /** Names of the parameters of a factory or function; a `?` follows the name of one that may be left out. */
+  readonly takes: readonly string[];
+  /** 1-based: where the model is bound. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A look at the text that takes next to no time, and tells most files that have no model. */
+export function mayHoldModels(file: string, text: string): boolean {
+  if (isCodeFile(file)) return mayHoldCodeModels(text);
+  return extname(file).toLowerCase() === ".json" && mayBeSavedModel(text);
+}
+
+/** The models of a file, in the order of their lines; null while its text cannot be parsed. */
+export async function discoverModels(file: string, text: string): Promise<readonly DiscoveredModel[] | null> {
+  if (!mayHoldModels(file, text)) return [];
+  return isCodeFile(file) ? discoverInCode(file, text) : discoverSaved(text);
+}
