@@ -82,6 +82,7 @@ export async function compare(compute: TensorFunction, inputs: readonly Given[],
     inputs: inputs.map(({ shape, dtype }, index) => ({ name: `x${index}`, shape, dtype, batched: false })),
     weights: [],
     onlyUsedWeights: true,
+    isLayered: false,
     frozenBatch: null,
     source: null,
     call(tensors) {

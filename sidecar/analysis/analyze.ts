@@ -1,6 +1,7 @@
 import type { Source } from "../graph/graph";
 import { bytesPerElement, isFloat, sizeOf, type Shape } from "../graph/types";
 import type { Model } from "../sources/model";
+import { formatBytes, formatCount } from "../protocol/text";
 import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis, Place } from "../protocol/analysis";
 
 export interface AnalyzeOptions {
@@ -29,6 +30,7 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
     };
   });
   const total = jacobianShape(model, batch);
+  const bytes = sizeOf(total) * bytesEach;
   return {
     model: {
       file: model.file,
@@ -36,18 +38,27 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
       format: model.format,
       examplesCoupled: model.batch.coupled,
       framework: model.framework,
+      source: placeOf(model.source),
     },
     batch,
     inputs: model.inputs.map(({ name, shape, dtype }) => ({ name, shape: [batch, ...shape], dtype })),
     outputs: model.outputs.map(({ name, shape, dtype }) => ({ name, shape: [batch, ...shape], dtype })),
     parameters,
     buffers: model.graph.buffers.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
-    jacobian: { shape: total, bytes: sizeOf(total) * bytesEach },
+    layers: model.layers.map(({ name, kind, source, outputs, parameters }) => ({
+      name,
+      kind,
+      source: placeOf(source),
+      outputs: outputs.map((shape) => [batch, ...shape]),
+      parameters,
+    })),
+    files: model.files,
+    jacobian: { shape: total, bytes },
     strategies: [],
     ntk: [],
     fallbacks: [],
     device,
-    diagnostics: diagnosticsOf(model),
+    diagnostics: [...tooLarge(model, { batch, device }, bytes), ...diagnosticsOf(model)],
   };
 }
 
@@ -62,6 +73,27 @@ function outputShapeOf({ outputs }: Pick<Model, "outputs">, batch: number): Shap
 export function jacobianShape(model: Model, batch: number): Shape {
   const trainable = model.graph.parameters.filter((_, index) => model.parameters[index].trainable);
   return [...outputShapeOf(model, batch), trainable.reduce((sum, { value }) => sum + sizeOf(value.shape), 0)];
+}
+
+/** The warning that the whole Jacobian is larger than the device's memory. */
+function tooLarge(model: Model, { batch, device }: AnalyzeOptions, bytes: number): Diagnostic[] {
+  if (bytes <= device.memoryBytes) return [];
+  const fits = Math.floor(device.memoryBytes / (bytes / batch));
+  const most = model.batch.coupled
+    ? "and its examples depend on one another, so that it cannot be had in parts"
+    : fits === 0
+      ? "and not even that of one example fits"
+      : `where at most ${fits === 1 ? "1 example fits" : `${formatCount(fits)} examples fit`}`;
+  return [
+    {
+      severity: "warning",
+      code: "result-too-large",
+      message:
+        `The Jacobian of ${batch === 1 ? "1 example" : `${formatCount(batch)} examples`} takes ${formatBytes(bytes)}, ` +
+        `more than the ${formatBytes(device.memoryBytes)} of ${device.name}, ${most}.`,
+      source: placeOf(model.source),
+    },
+  ];
 }
 
 function diagnosticsOf(model: Model): Diagnostic[] {
@@ -81,13 +113,20 @@ function diagnosticsOf(model: Model): Diagnostic[] {
     diagnostics.push({
       severity: "information",
       code: "frozen-parameters",
-      message: `${frozen.length} frozen parameters are not part of the Jacobian's total.`,
-      source: null,
+      message:
+        frozen.length === 1
+          ? "1 frozen parameter is not part of the Jacobian's total."
+          : `${frozen.length} frozen parameters are not part of the Jacobian's total.`,
+      source: placeOf(frozen[0].source),
     });
   }
+  const told = new Set<string>();
   for (const { primitive, attributes, source } of model.graph.equations) {
     if (primitive !== "opaque") continue;
     const { kernel } = attributes as { kernel: string };
+    const key = `${kernel} ${source?.line}:${source?.file}`;
+    if (told.has(key)) continue;
+    told.add(key);
     diagnostics.push({
       severity: "information",
       code: "opaque-operation",

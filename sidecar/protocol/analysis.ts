@@ -9,6 +9,8 @@ export interface Analysis {
     readonly format: string;
     readonly examplesCoupled: boolean;
     readonly framework: string;
+    /** Where the model is made, or else bound. */
+    readonly source: Place | null;
   };
   /** Number of examples. */
   readonly batch: number;

@@ -18,6 +18,20 @@ export interface ParameterInfo {
   readonly source: Source | null;
 }
 
+/** A layer of a layers model. */
+export interface LayerInfo {
+  /** With the names of the models and layers that it is in: `block_1/conv`. */
+  readonly name: string;
+  /** Its class: `Conv2D`. */
+  readonly kind: string;
+  /** The line that constructed it. */
+  readonly source: Source | null;
+  /** Of one example, as the layer was called first. */
+  readonly outputs: readonly Shape[];
+  /** Names of its own parameters, among the model's. */
+  readonly parameters: readonly string[];
+}
+
 /** Whether the examples of a batch are independent of one another. */
 export type BatchInfo =
   | { readonly coupled: false }
@@ -36,6 +50,13 @@ export interface Model {
   /** The top-level binding, for a code file. */
   readonly export: string | null;
   readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph";
+  /** Where the model is made, or else bound. */
+  readonly source: Source | null;
+  /**
+   * Files of the user's own that make the model, itself first: code that was bundled with it, or its weights. Packages
+   * are left out.
+   */
+  readonly files: readonly string[];
   /** "TensorFlow.js 4.22.0" */
   readonly framework: string;
   /**
@@ -46,6 +67,11 @@ export interface Model {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly parameters: readonly ParameterInfo[];
+  /**
+   * Those of a layers model, in the order in which they are called, as in its summary. Each parameter belongs to exactly
+   * one: a cell's to its recurrent layer. What only holds other layers is left out.
+   */
+  readonly layers: readonly LayerInfo[];
   readonly batch: BatchInfo;
   /** Values of parameters and buffers, by name. */
   readonly weights: Readonly<Record<string, Tensor>>;

@@ -3,13 +3,14 @@ import { ModelError } from "../../graph/errors";
 import type { Tensor } from "../../graph/tensor";
 import { inferShapes } from "../../primitives";
 import type { BatchInfo, Model, Port } from "../model";
+import { layersOf } from "./called-layers";
 import { proveIndependence, squeezedShapes, type Coupling } from "./independence";
 import type { Subject } from "./subject";
 import { tf } from "./tensorflow";
 import { dtypeOf, ReadWhileTracing, typedArray } from "./trace";
 import { NoBatchAxis, traceSubject, type Traced } from "./tracing";
 
-export type Description = Pick<Model, "file" | "export" | "format">;
+export type Description = Pick<Model, "file" | "export" | "format" | "source" | "files">;
 
 /** Traces a subject, finds out whether its examples are independent, and puts the model together. */
 export async function assembleModel(subject: Subject, description: Description, batch: number): Promise<Model> {
@@ -34,6 +35,7 @@ export async function assembleModel(subject: Subject, description: Description, 
     parameters: traced.weights
       .filter(({ role }) => role === "parameter")
       .map(({ name, trainable, source }) => ({ name, trainable, source })),
+    layers: subject.isLayered ? layersOf(traced, info.coupled ? info.size : 1) : [],
     batch: info,
     weights,
   };

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { compileFunction, constants } from "node:vm";
 import * as esbuild from "esbuild";
-import type { BuildFailure, Plugin } from "esbuild";
+import type { BuildFailure, Metafile, Plugin } from "esbuild";
 import { loaderOf, type Binding } from "./bindings";
 import { tensorflowModule } from "./namespace";
 import { tensorflowPackages } from "./packages";
@@ -19,6 +19,8 @@ export interface Evaluated {
   /** Reads a top-level binding, which may have been assigned since. */
   readonly bindings: Readonly<Record<string, () => unknown>>;
   readonly exports: unknown;
+  /** Files of the user's own that were bundled, the file itself first. */
+  readonly files: readonly string[];
 }
 
 const TENSORFLOW = Symbol.for("kernelscope.tensorflow");
@@ -35,7 +37,7 @@ export async function evaluate(file: string, code: string, bindings: readonly Bi
   // User errors are placed by their stack, of which V8 keeps but ten frames by default.
   Error.stackTraceLimit = Math.max(Error.stackTraceLimit, 100);
   const exports = bundle.format === "cjs" ? evaluateScript(bundle, file) : await evaluateModule(bundle);
-  return { bindings: bound, exports };
+  return { bindings: bound, exports, files: bundle.files };
 }
 
 interface Bundle {
@@ -44,6 +46,7 @@ interface Bundle {
   /** The name under which the code runs; source map entries are relative to its folder. */
   readonly name: string;
   readonly format: "cjs" | "esm";
+  readonly files: readonly string[];
 }
 
 async function bundleCode(file: string, code: string, bindings: readonly Binding[]): Promise<Bundle> {
@@ -69,10 +72,11 @@ async function runEsbuild(
 ): Promise<Bundle> {
   const name = join(dirname(file), `.${basename(file)}.kernelscope.js`);
   const require = `import { createRequire as $require } from "node:module"; const require = $require(${JSON.stringify(file)});`;
-  const { outputFiles } = await esbuild.build({
+  const { outputFiles, metafile } = await esbuild.build({
     entryPoints: [file],
     outfile: name,
     write: false,
+    metafile: true,
     bundle: true,
     platform: "node",
     target: "node20",
@@ -88,11 +92,20 @@ async function runEsbuild(
       "import.meta.dirname": JSON.stringify(dirname(file)),
       "import.meta.filename": JSON.stringify(file),
     },
-    banner: format === "esm" ? { js: require } : {},
+    banner: { js: format === "esm" ? require : "" },
     plugins: [ours(), nativeModules(), withBindings(file, code, bindings)],
   });
-  const text = (ending: string): string => (outputFiles ?? []).find(({ path }) => path.endsWith(ending))?.text ?? "";
-  return { code: text(".js"), sourceMap: text(".js.map"), name, format };
+  const text = (ending: string): string => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? "";
+  return { code: text(".js"), sourceMap: text(".js.map"), name, format, files: filesOf(file, metafile) };
+}
+
+/** Without packages, and without what plugins made up. */
+function filesOf(file: string, { inputs, outputs }: Metafile): string[] {
+  const entries = Object.values(outputs).map(({ entryPoint }) => entryPoint);
+  const others = Object.keys(inputs).filter((path) => {
+    return !entries.includes(path) && !/^(?:[a-z-]{2,}|\(disabled\)):|(?:^|\/)node_modules\//.test(path);
+  });
+  return [file, ...others.map((path) => resolve(path))];
 }
 
 /** Imports of TensorFlow.js, also from packages of the user's, reach our instance. */

@@ -108,6 +108,12 @@ function pathOf(url: string): string {
     : resolve(url.slice("file://".length));
 }
 
+/** The model's file and those of its weights. */
+export function filesOf({ file, json }: SavedModel): string[] {
+  const manifest = json.weightsManifest as { paths: string[] }[];
+  return [file, ...manifest.flatMap(({ paths }) => paths.map((path) => join(dirname(file), path)))];
+}
+
 /** The model's topology and weights in TensorFlow.js's own terms. Each shard is checked against the manifest. */
 export function artifactsOf(model: SavedModel): ModelArtifacts {
   const { json } = model;

@@ -38,6 +38,7 @@ export function functionSubject(
     inputs,
     weights: variableWeights(bindings),
     onlyUsedWeights: true,
+    isLayered: false,
     frozenBatch: null,
     source,
     async call(tensors) {
@@ -87,6 +88,7 @@ export function variableParameter(variable: tf.Variable, name: string): Weight {
     role: "parameter",
     trainable: variable.trainable,
     source: placeOfVariable(variable),
+    layerWeight: null,
   });
 }
 

@@ -33,6 +33,7 @@ export function graphModelSubject(
     inputs,
     weights: weightsOf(executor, concrete),
     onlyUsedWeights: true,
+    isLayered: false,
     frozenBatch: null,
     source: null,
     async call(tensors) {
@@ -85,6 +86,7 @@ function weightsOf(executor: Executor, concrete: ReadonlySet<string>): Weight[] 
         role: isBuffer ? "buffer" : "parameter",
         trainable: !isBuffer,
         source: null,
+        layerWeight: null,
         tensor,
         replace(other) {
           executor.weightMap[name][0] = other;

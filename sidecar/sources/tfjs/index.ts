@@ -5,7 +5,7 @@ import { assembleModel, type Description } from "./assemble";
 import { isCodeFile, readCode, topLevelBindings } from "./bindings";
 import { evaluate } from "./bundle";
 import { namedExport, onlyExport } from "./exports";
-import { artifactsOf, placeOf, readSavedModel, type SavedModel } from "./file-handler";
+import { artifactsOf, filesOf, placeOf, readSavedModel, type SavedModel } from "./file-handler";
 import { functionSubject } from "./function";
 import { graphModelSubject } from "./graph-model";
 import type { InputOption } from "./inputs";
@@ -45,7 +45,8 @@ async function loadCode(request: LoadRequest): Promise<Model> {
       request.export === null
         ? await onlyExport(file, evaluated, bindings)
         : await namedExport(file, request.export, evaluated, bindings);
-    const description = { file, export: name, format: "tfjs-code" } as const;
+    const { files } = evaluated;
+    const description = { file, export: name, format: "tfjs-code", source, files } as const;
     if (value instanceof tf.GraphModel) return await assembleGraphModel(value, request, description);
     const subject =
       value instanceof tf.LayersModel
@@ -64,7 +65,8 @@ async function loadSaved(request: LoadRequest): Promise<Model> {
   }
   const artifacts = artifactsOf(saved);
   const handler = tf.io.fromMemory(artifacts);
-  const description = { file: request.file, export: null };
+  const source = placeOf(saved, '"modelTopology"');
+  const description = { file: request.file, export: null, source, files: filesOf(saved) };
   if (saved.kind === "layers") {
     let model: tf.LayersModel;
     try {

@@ -18,7 +18,7 @@ const BATCH = 3;
 async function load(model: tf.LayersModel, options: readonly InputOption[] = []): Promise<Model> {
   return assembleModel(
     layersModelSubject(model, options),
-    { file: "model.ts", export: null, format: "tfjs-code" },
+    { file: "model.ts", export: null, format: "tfjs-code", source: null, files: [] },
     BATCH,
   );
 }

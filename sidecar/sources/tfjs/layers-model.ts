@@ -25,6 +25,7 @@ export function layersModelSubject(model: tf.LayersModel, options: readonly Inpu
     inputs: completeInputs(declared, options, source),
     weights: weightsOf(model),
     onlyUsedWeights: false,
+    isLayered: true,
     frozenBatch,
     source,
     call(inputs) {
@@ -65,6 +66,7 @@ function weightsOf(model: tf.LayersModel): Weight[] {
       role: isBuffer ? "buffer" : "parameter",
       trainable: trainable.has(weight),
       source: (owner && placeOfLayer(owner.layer)) ?? placeOfVariable(variable),
+      layerWeight: weight,
     });
   });
 }

@@ -1,4 +1,5 @@
 import type { Source } from "../../graph/graph";
+import type { Shape } from "../../graph/types";
 import { userFrames } from "./places";
 import { tf } from "./tensorflow";
 
@@ -39,6 +40,24 @@ export function placeOfLayer(layer: Layer): Source | null {
 
 export function ownerOf(weight: LayerVariable): WeightOwner | null {
   return owners.get(weight) ?? null;
+}
+
+/** A layer that was called, as it was in its first call. */
+export interface CalledLayer {
+  readonly layer: Layer;
+  readonly path: string;
+  readonly constructed: Source | null;
+  /** The layer in whose call it was called. */
+  readonly outer: Layer | null;
+  /** With the batch axis. */
+  outputs: readonly Shape[];
+}
+
+let called: Map<Layer, CalledLayer> | null = null;
+
+/** From now on until `forgetCalls`, layers are noted in the order in which they are called. */
+export function noteCalls(): ReadonlyMap<Layer, CalledLayer> {
+  return (called = new Map<Layer, CalledLayer>());
 }
 
 type Call = (inputs: tf.Tensor | tf.Tensor[], kwargs: Record<string, unknown>) => tf.Tensor | tf.Tensor[];
@@ -93,14 +112,14 @@ function observeCalls(layer: Layer): void {
     enumerable: false,
     value: function (this: Layer, inputs: tf.Tensor | tf.Tensor[], kwargs: Record<string, unknown>) {
       const outer = currentLayer();
-      calls.push({
-        layer: this,
-        userFrames: userFrames().count,
-        constructed: placeOfLayer(this) ?? outer?.constructed ?? null,
-        path: pathOf(this, outer),
-      });
+      const constructed = placeOfLayer(this) ?? outer?.constructed ?? null;
+      const path = pathOf(this, outer);
+      const noted = note({ layer: this, path, constructed, outer: outer?.layer ?? null, outputs: [] });
+      calls.push({ layer: this, userFrames: userFrames().count, constructed, path });
       try {
-        return (Object.getPrototypeOf(this) as { call: Call }).call.call(this, inputs, kwargs);
+        const outputs = (Object.getPrototypeOf(this) as { call: Call }).call.call(this, inputs, kwargs);
+        if (noted) noted.outputs = [outputs].flat().map(({ shape }) => [...shape]);
+        return outputs;
       } catch (error) {
         rememberError(error, this, outer);
         throw error;
@@ -110,6 +129,13 @@ function observeCalls(layer: Layer): void {
       }
     },
   });
+}
+
+/** The entry to complete; null where the layer has been called before, or nobody wants to know. */
+function note(call: CalledLayer): CalledLayer | null {
+  if (called === null || called.has(call.layer)) return null;
+  called.set(call.layer, call);
+  return call;
 }
 
 interface FailedCall {
@@ -149,4 +175,5 @@ function forgetMask(kwargs: Record<string, unknown> | null | undefined): void {
 /** What a test of one trace must not see of another: calls left on the stack by an error. */
 export function forgetCalls(): void {
   calls.length = 0;
+  called = null;
 }

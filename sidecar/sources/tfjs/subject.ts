@@ -11,6 +11,8 @@ export interface Subject {
   readonly onlyUsedWeights: boolean;
   /** The one number of examples that the model accepts, where it is frozen. */
   readonly frozenBatch: number | null;
+  /** Whether it is made of layers, which are told apart. */
+  readonly isLayered: boolean;
   /** Where the model is made, for what concerns it as a whole. */
   readonly source: Source | null;
   call(inputs: tf.Tensor[]): Promise<NamedTensor[]> | NamedTensor[];
@@ -26,6 +28,8 @@ export interface Weight {
   readonly role: "parameter" | "buffer";
   readonly trainable: boolean;
   readonly source: Source | null;
+  /** The layer's own account of the weight, where it is a layer's. */
+  readonly layerWeight: tf.LayerVariable | null;
   /** The array with the weight's value. */
   readonly tensor: tf.Tensor;
   /** Puts another tensor in the weight's place; the result puts the weight back. */
@@ -47,7 +51,7 @@ export function uniqueNames(names: readonly string[]): string[] {
 /** A variable as a weight. Its value is swapped by its array, as user code holds the variable itself. */
 export function variableWeight(
   variable: tf.Variable,
-  parts: Pick<Weight, "name" | "role" | "trainable" | "source">,
+  parts: Pick<Weight, "name" | "role" | "trainable" | "source" | "layerWeight">,
 ): Weight {
   return {
     ...parts,

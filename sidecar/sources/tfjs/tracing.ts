@@ -6,7 +6,7 @@ import { newBuilder } from "../../primitives";
 import { reshape } from "../../primitives/ops";
 import { dropUnused } from "../../transforms";
 import { variableParameter } from "./function";
-import { failedCallOf, forgetCalls } from "./layers";
+import { failedCallOf, forgetCalls, noteCalls, type CalledLayer } from "./layers";
 import { placeOfError } from "./places";
 import { symbolicTensor, valueOfTensor } from "./runtime";
 import { uniqueNames, type Subject, type Weight } from "./subject";
@@ -20,6 +20,8 @@ export interface Traced {
   readonly outputNames: readonly string[];
   /** The weights in the graph: parameters, then buffers. */
   readonly weights: readonly Weight[];
+  /** In the order in which they were called. */
+  readonly layers: readonly CalledLayer[];
 }
 
 /**
@@ -37,6 +39,7 @@ export async function traceSubject(
   const weights: Weight[] = [...subject.weights];
   const values = new Map<Weight, Value>();
   const restore: (() => void)[] = [];
+  const called = noteCalls();
 
   const substitute = (weight: Weight): void => {
     const { shape, dtype } = weight.tensor;
@@ -90,6 +93,7 @@ export async function traceSubject(
       weights: kept
         .map((weight, index) => ({ ...weight, name: names[index] }))
         .sort((p, q) => Number(p.role === "buffer") - Number(q.role === "buffer")),
+      layers: [...called.values()],
     };
   } catch (error) {
     throw asModelError(error, subject.source);
