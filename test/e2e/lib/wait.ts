@@ -1,0 +1,44 @@
+// Waiting for what an editor does in its own time. Nothing in the tests sleeps for a fixed time: it asks again until the
+// answer is there.
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How long anything may take, in milliseconds, unless a call says otherwise. Generous: machines may be busy. */
+export const patience = 30_000;
+
+/**
+ * Asks until the answer is not undefined, null or false, and returns it. An error that the question throws counts as
+ * no answer. When time is up, the error names what was waited for and, where there was one, the last error.
+ */
+export async function until<T>(
+  what: string,
+  ask: () => T | Promise<T>,
+  { timeout = patience, interval = 50 }: { timeout?: number; interval?: number } = {},
+): Promise<Exclude<T, undefined | null | false>> {
+  const end = Date.now() + timeout;
+  let last: unknown;
+  for (;;) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined && answer !== null && answer !== false) {
+        return answer as Exclude<T, undefined | null | false>;
+      }
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() >= end) throw new Error(`waited ${timeout / 1000} s in vain for ${what}`, { cause: last });
+    await sleep(interval);
+  }
+}
+
+/** Text as a reader sees it: non-breaking spaces are spaces, and what has no width is not there. */
+export function plain(text: string): string {
+  return text.replace(/\u00a0/g, " ").replace(/[\u200b-\u200d\u2060\ufeff]/g, "");
+}
+
+/** What a text has to be: equal to a string, or matched by an expression. */
+export type Pattern = string | RegExp;
+
+export function matches(text: string, pattern: Pattern): boolean {
+  return typeof pattern === "string" ? text === pattern : pattern.test(text);
+}
