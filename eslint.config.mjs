@@ -29,9 +29,10 @@ const mayImport = {
     ...["sources", "engines", "protocol", "formats", "cache"],
   ],
   devices: ["graph"],
+  setup: ["graph", "cache", "engines"],
   cli: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker"],
+    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker", "setup"],
   ],
   protocol: ["graph"],
 };
@@ -100,6 +101,7 @@ export default defineConfig(
   },
   {
     files: ["sidecar/protocol/**/*.ts"],
+    ignores: ["sidecar/protocol/text.ts", "**/*.test.ts"],
     rules: {
       "no-restricted-syntax": [
         "error",

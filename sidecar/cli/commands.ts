@@ -1,14 +1,17 @@
+import { constants } from "node:os";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { analyze } from "../analysis/analyze";
 import { detectDevice, detectDevices, namedDevice, parseMemory, type Device } from "../devices/detect";
 import { engineNames, type EngineName } from "../engines";
+import { ownTensorFlowFolder } from "../engines/tensorflow/find";
 import { strategies, type Strategy } from "../quantities/jacobian";
 import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
 import { messageOf } from "../graph/errors";
+import { setUpTensorflow, wheels, type SetupCallbacks, type Wheel } from "../setup/tensorflow";
 import { ask } from "../worker/client";
 import type { Limits } from "../worker/messages";
 import { formatBytes } from "../protocol/text";
-import { analysisText, jacobianText } from "./text";
+import { analysisText, jacobianText, setupText } from "./text";
 
 /** The command was misused: exit code 2. */
 export class UsageError extends Error {
@@ -119,15 +122,34 @@ export const commands: Record<string, Command> = {
   serve: {
     usage: "kernelscope serve [--port P] [--until-input-ends]",
     options: { port: string, "until-input-ends": flag },
-    async run(options, positionals, { serve }) {
+    async run(options, positionals, programs) {
       if (positionals.length > 0) throw new UsageError("serve takes no arguments");
       const port = wholeNumber("--port", options.port) ?? 0;
       if (port > 65535) throw new UsageError(`--port ${port}: give a number of at most 65535`);
       try {
-        await serve({ port, untilInputEnds: options["until-input-ends"] === true });
+        await programs.serve({ port, untilInputEnds: options["until-input-ends"] === true });
       } catch (error) {
         throw new UsageError(`--port ${port}: cannot be listened on (${messageOf(error)}); give another one`);
       }
+    },
+  },
+
+  "setup-tensorflow": {
+    usage: "kernelscope setup-tensorflow [--into DIR] [--wheel tensorflow | tensorflow-cpu] [--python PYTHON] [--json]",
+    options: { into: string, wheel: string, python: string, json: flag },
+    async run(options, positionals) {
+      if (positionals.length > 0) throw new UsageError("setup-tensorflow takes no arguments");
+      const installed = await interruptible((signal) =>
+        setUpTensorflow(
+          {
+            folder: typeof options.into === "string" ? options.into : ownTensorFlowFolder(),
+            wheel: oneOf<Wheel>("--wheel", options.wheel, wheels) ?? undefined,
+            python: typeof options.python === "string" ? options.python : undefined,
+          },
+          { signal, ...(options.json === true ? reportAsJson : reportSteps()) },
+        ),
+      );
+      print(options, installed, () => setupText(installed, typeof options.into === "string"));
     },
   },
 };
@@ -158,6 +180,45 @@ function print(options: Options, data: unknown, text: () => string): void {
 
 function showProgress(fraction: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${Math.round(100 * fraction)} %`);
+}
+
+/** A line for each step, and whatever the tools print. */
+function reportSteps(): Pick<SetupCallbacks, "onProgress" | "onOutput"> {
+  let last: string | null = null;
+  return {
+    onProgress: (_, fraction, message) => {
+      if (message !== last) console.error(`${Math.round(100 * fraction)} % ${message}`);
+      last = message;
+    },
+    onOutput: (text) => void process.stderr.write(text),
+  };
+}
+
+/** For another program: objects, each on a line of stderr, as a setup's result is one on stdout. */
+const reportAsJson: Pick<SetupCallbacks, "onProgress" | "onOutput"> = {
+  onProgress: (step, fraction, message) => console.error(JSON.stringify({ step, fraction, message })),
+  onOutput: (output) => console.error(JSON.stringify({ output })),
+};
+
+/** Work that a signal to end stops; the process ends when it has been cleared up. */
+async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
+    const abort = (): void => {
+      process.exitCode = 128 + constants.signals[signal];
+      controller.abort(signal);
+    };
+    process.once(signal, abort);
+    return { signal, abort };
+  });
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    if (controller.signal.aborted) process.exit();
+    throw error;
+  } finally {
+    for (const { signal, abort } of handlers) process.off(signal, abort);
+  }
 }
 
 function modelOf(positionals: readonly string[]): { file: string; export: string | null } {

@@ -1,6 +1,7 @@
 import type { Analysis } from "../protocol/analysis";
 import { formatBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
+import type { Installed } from "../setup/tensorflow";
 import type { JacobianReport } from "../worker/messages";
 
 /** What the commands print for people; it may change, unlike the JSON. */
@@ -58,5 +59,13 @@ export function jacobianText(report: JacobianReport, out: string): string {
     "",
     `computed in ${seconds.toFixed(2)} s on ${device} (${engine})`,
     `written to ${out}; read it with numpy.load("${out}")`,
+  ].join("\n");
+}
+
+export function setupText({ packageDir, usesGpu }: Installed, elsewhere: boolean): string {
+  const device = usesGpu ? "a GPU" : "the CPU";
+  return [
+    `TensorFlow is set up in ${packageDir} and computes on ${device}`,
+    ...(elsewhere ? [`to use it, set the environment variable KERNELSCOPE_TFJS_NODE to that folder`] : []),
   ].join("\n");
 }

@@ -1,0 +1,82 @@
+import { dirname, join } from "node:path";
+import * as vscode from "vscode";
+import type { Analysis } from "../sidecar/protocol/analysis";
+import type { ModelRef } from "../sidecar/protocol/messages";
+import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
+import { analyze } from "./analyze";
+import type { App } from "./app";
+import { targetModel, type ModelArgument } from "./models";
+import { titleOf } from "./places";
+
+/** Export Results...: what is known of a model, as a file. */
+
+interface Format extends vscode.QuickPickItem {
+  readonly extension: string;
+  write(analysis: Analysis): string;
+}
+
+const formats: readonly Format[] = [
+  {
+    label: "JSON",
+    description: "all of it, as `kernelscope analyze --json` prints it",
+    extension: "json",
+    write: (analysis) => `${JSON.stringify(analysis, null, 2)}\n`,
+  },
+  { label: "CSV", description: "a line for each parameter", extension: "csv", write: csv },
+  { label: "Markdown", description: "a table of the parameters", extension: "md", write: markdown },
+];
+
+export function activateExportResults(app: App): vscode.Disposable {
+  return vscode.commands.registerCommand("kernelscope.exportResults", async (ref?: ModelArgument) => {
+    const model = await targetModel(app, ref);
+    if (model !== undefined) await exportResults(app, model);
+  });
+}
+
+async function exportResults(app: App, model: ModelRef): Promise<void> {
+  const state = app.store.find(model);
+  const analysis = state?.analysis ?? (await analyze(app, model))?.analysis;
+  if (!analysis) return;
+  const format = await vscode.window.showQuickPick(formats, { title: "Export Results", placeHolder: "As what?" });
+  if (format === undefined) return;
+  const { fsPath } = vscode.Uri.parse(model.uri);
+  const target = await vscode.window.showSaveDialog({
+    title: "Export Results",
+    defaultUri: vscode.Uri.file(join(dirname(fsPath), `${model.export ?? "model"}-jacobian.${format.extension}`)),
+    filters: { [format.label]: [format.extension] },
+  });
+  if (target === undefined) return;
+  await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(format.write(analysis)));
+  const action = await vscode.window.showInformationMessage(`${titleOf(model)}: written to ${target.fsPath}.`, "Open");
+  if (action) await vscode.window.showTextDocument(target);
+}
+
+function csv({ parameters }: Analysis): string {
+  const rows = parameters.map(({ name, shape, dtype, elements, trainable, jacobian, source }) => [
+    name,
+    shape.join("x"),
+    dtype,
+    elements,
+    trainable,
+    jacobian.shape.join("x"),
+    jacobian.bytes,
+    source ? `${source.file}:${source.line}` : "",
+  ]);
+  const head = ["parameter", "shape", "dtype", "elements", "trainable", "jacobian shape", "jacobian bytes", "source"];
+  return [head, ...rows].map((cells) => `${cells.map(csvCell).join(",")}\n`).join("");
+}
+
+function csvCell(cell: string | number | boolean): string {
+  const text = String(cell);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function markdown({ parameters, jacobian, batch, model }: Analysis): string {
+  const rows = parameters.map(
+    ({ name, shape, elements, trainable, jacobian: block }) =>
+      `| \`${name}\` | ${formatShape(shape)} | ${formatCount(elements)} | ${trainable ? formatShape(block.shape) : "frozen"} | ${trainable ? formatBytes(block.bytes) : ""} |\n`,
+  );
+  const title = `# Jacobian of ${model.export ?? "the model"}, ${batch} examples\n`;
+  const head = "| parameter | shape | elements | Jacobian | size |\n| --- | --- | ---: | --- | ---: |\n";
+  return `${title}\n${head}${rows.join("")}\nTogether ${formatShape(jacobian.shape)}, ${formatBytes(jacobian.bytes)}.\n`;
+}

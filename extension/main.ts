@@ -1,0 +1,81 @@
+import * as vscode from "vscode";
+import { activateAnalyze } from "./analyze";
+import type { App } from "./app";
+import { activateChooseDevice } from "./choose-device";
+import { activateComputeJacobian } from "./compute-jacobian";
+import { Devices } from "./devices";
+import { activateExportResults } from "./export-results";
+import { activateModelOptions } from "./model-options";
+import { mayHoldModel } from "./models";
+import { activateOpenExample } from "./open-example";
+import { activatePanel } from "./panel";
+import { Runs } from "./runs";
+import { onSettings, readSettings } from "./settings";
+import { Sidecar } from "./sidecar";
+import { activateStatus } from "./status";
+import { Store } from "./store";
+import { activateDevicesView } from "./views/devices";
+import { activateModelsView } from "./views/models";
+import { activateRunsView } from "./views/runs";
+
+/** Commands that hovers may link to. */
+const LINKED = ["showOverview", "setBatchSize", "chooseDevice", "analyze"].map((name) => `kernelscope.${name}`);
+
+let store: Store | undefined;
+
+/** Wires the features. The sidecar is started when a file with a model is opened, or a command or view wants it. */
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel("Kernelscope", { log: true });
+  const known = new Store(context.storageUri);
+  store = known;
+  const loaded = known.load();
+  const sidecar = new Sidecar({
+    program: vscode.Uri.joinPath(context.extensionUri, "dist", "cli.js").fsPath,
+    log,
+    commands: LINKED,
+    settings: readSettings,
+    known: async () => {
+      await loaded;
+      return known.all();
+    },
+    showLog: () => log.show(),
+  });
+  sidecar.on("kernelscope/file", (file) => known.set(file));
+  const devices = new Devices(sidecar);
+  const app: App = { context, log, sidecar, store: known, devices, runs: new Runs(sidecar) };
+  const startFor = (document: vscode.TextDocument): void => {
+    // A failure has been shown
+    if (sidecar.state === "stopped" && mayHoldModel(document)) sidecar.start().catch(() => undefined);
+  };
+  context.subscriptions.push(
+    log,
+    known,
+    sidecar,
+    app.runs,
+    devices,
+    sidecar.onDidChangeState((state) => {
+      if (state !== "running" && state !== "starting") known.markRestored();
+    }),
+    onSettings(() => sidecar.configure(readSettings())),
+    vscode.workspace.onDidOpenTextDocument(startFor),
+    vscode.workspace.onDidSaveTextDocument(startFor),
+    vscode.commands.registerCommand("kernelscope.restartSidecar", () => sidecar.restart()),
+    vscode.commands.registerCommand("kernelscope.showLog", () => log.show()),
+    activateAnalyze(app),
+    activateModelOptions(app),
+    activateComputeJacobian(app),
+    activateChooseDevice(app),
+    activateExportResults(app),
+    activateOpenExample(app),
+    activatePanel(app),
+    activateStatus(app),
+    activateModelsView(app),
+    activateDevicesView(app),
+    activateRunsView(app),
+  );
+  vscode.workspace.textDocuments.forEach(startFor);
+}
+
+export async function deactivate(): Promise<void> {
+  await store?.save();
+}

@@ -1,0 +1,113 @@
+import * as vscode from "vscode";
+import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
+import type { App } from "./app";
+import { targetModel, type ModelArgument } from "./models";
+import { titleOf } from "./places";
+import { batchOf, modelOptions, readSettings, writeModelOptions, writeSetting } from "./settings";
+
+/** What a model cannot tell of itself, asked of the user and remembered in the workspace's settings. */
+
+const EXTENTS = /^\s*N?(\s*,?\s*[1-9]\d*)*\s*(:\s*(float32|int32|bool)\s*)?$/;
+const SIZE = /^\s*\d+(\.\d+)?\s*([KMG]i)?B?\s*$/i;
+
+export function activateModelOptions(app: App): vscode.Disposable {
+  const register = (command: string, run: (ref?: ModelArgument) => Promise<unknown>): vscode.Disposable =>
+    vscode.commands.registerCommand(command, run);
+  const of =
+    (ask: (model: ModelRef, state: ModelState | undefined) => Promise<unknown>) => async (ref?: ModelArgument) => {
+      const model = await targetModel(app, ref);
+      if (model !== undefined) await ask(model, app.store.find(model));
+    };
+  const thenAnalyze = (ask: typeof askForInputs) => async (model: ModelRef, state: ModelState | undefined) => {
+    if (await ask(model, state)) await vscode.commands.executeCommand("kernelscope.analyze", model);
+  };
+  return vscode.Disposable.from(
+    register("kernelscope.setInputs", of(thenAnalyze(askForInputs))),
+    register("kernelscope.setArguments", of(thenAnalyze(askForArguments))),
+    register("kernelscope.setBatchSize", of(askForBatch)),
+    register("kernelscope.setTargetMemory", askForMemory),
+    register("kernelscope.setTimeLimit", () =>
+      askForLimit("timeLimit", "Seconds that a model's code may take", /^\s*\d+(\.\d+)?\s*$/),
+    ),
+    register("kernelscope.setCodeMemory", () =>
+      askForLimit("codeMemory", "Memory that a model's code may take, such as 4GiB", SIZE),
+    ),
+  );
+}
+
+/** The shapes of a function's inputs. False where the user gave up. */
+export async function askForInputs(model: ModelRef, state: ModelState | undefined): Promise<boolean> {
+  const known = new Map((modelOptions(model).inputs ?? []).map((text) => text.split("=") as [string, string]));
+  const names = inputNames(state, [...known.keys()]);
+  const inputs: string[] = [];
+  for (const name of names) {
+    const text = await vscode.window.showInputBox({
+      title: `${titleOf(model)}: shape of ${name}`,
+      prompt: "Extents with N for the batch axis, and an element type if it is not float32: N,32,32,3 or N,20:int32",
+      value: known.get(name) ?? "N,",
+      valueSelection: [2, 2],
+      validateInput: (value) => (EXTENTS.test(value) ? null : "Write extents such as N,32,32,3"),
+    });
+    if (text === undefined) return false;
+    inputs.push(`${name}=${text.replaceAll(/\s/g, "").replace(/,$/, "")}`);
+  }
+  await writeModelOptions(model, { inputs });
+  return true;
+}
+
+function inputNames(state: ModelState | undefined, known: readonly string[]): readonly string[] {
+  if (state?.kind === "function") return state.takes.filter((name) => !name.endsWith("?"));
+  // A model that leaves the shape of an input open says which
+  const asked = /input shape (?:of )?(\w+)/.exec(state?.fault?.message ?? "")?.[1];
+  return [...new Set([...known, ...(asked === undefined ? [] : [asked])])];
+}
+
+/** The arguments of a factory. False where the user gave up. */
+export async function askForArguments(model: ModelRef, state: ModelState | undefined): Promise<boolean> {
+  const takes = state?.takes ?? [];
+  const text = await vscode.window.showInputBox({
+    title: `${titleOf(model)}(${takes.join(", ")})`,
+    prompt: 'Its arguments as JSON, separated by commas: 40,[128],"relu"',
+    value: modelOptions(model).arguments ?? "",
+    validateInput(value) {
+      try {
+        JSON.parse(`[${value}]`);
+        return null;
+      } catch {
+        return "Not JSON: quote strings with double quotes";
+      }
+    },
+  });
+  if (text === undefined) return false;
+  await writeModelOptions(model, { arguments: text.trim() });
+  return true;
+}
+
+async function askForBatch(model: ModelRef): Promise<void> {
+  const text = await vscode.window.showInputBox({
+    title: `${titleOf(model)}: batch size`,
+    prompt: "Number of examples that shapes and sizes are told for",
+    value: String(batchOf(model)),
+    validateInput: (value) => (/^\s*[1-9]\d{0,8}\s*$/.test(value) ? null : "Give a whole number of at least 1"),
+  });
+  if (text !== undefined) await writeModelOptions(model, { batch: Number(text) });
+}
+
+async function askForMemory(): Promise<void> {
+  const text = await vscode.window.showInputBox({
+    title: "Target memory",
+    prompt: "Memory of the device that predictions are made for, such as 16GiB; empty for the device's own",
+    value: readSettings().targetMemory,
+    validateInput: (value) => (value.trim() === "" || SIZE.test(value) ? null : "Write a size such as 16GiB"),
+  });
+  if (text !== undefined) await writeSetting("targetMemory", text.trim());
+}
+
+async function askForLimit(key: "timeLimit" | "codeMemory", prompt: string, form: RegExp): Promise<void> {
+  const text = await vscode.window.showInputBox({
+    prompt,
+    value: String(readSettings()[key]),
+    validateInput: (value) => (form.test(value) ? null : "That is no such size"),
+  });
+  if (text !== undefined) await writeSetting(key, key === "timeLimit" ? Number(text) : text.trim());
+}

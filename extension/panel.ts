@@ -1,0 +1,198 @@
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
+import type { FromPanel, PanelCommand, PanelMemory, PanelState, PanelView, ToPanel } from "../sidecar/protocol/panel";
+import type { App } from "./app";
+import { targetModel, type ModelArgument } from "./models";
+import { panelHtml } from "./panel-html";
+import { reveal, titleOf } from "./places";
+import { batchOf, onSettings, writeModelOptions } from "./settings";
+
+/** The panel beside the code: one page, which shows one model at a time, and follows what is known of it. */
+
+const TYPE = "kernelscope.panel";
+
+export function activatePanel(app: App): vscode.Disposable {
+  let panel: Panel | null = null;
+  const adopt = (webview: vscode.WebviewPanel, model: ModelRef, view: PanelView | null): void => {
+    const created = new Panel(app, webview, model, view);
+    panel = created;
+    webview.onDidDispose(() => {
+      created.dispose();
+      if (panel === created) panel = null;
+    });
+  };
+  const show = (model: ModelRef, view: PanelView | null): void => {
+    if (panel !== null) {
+      panel.show(model, view);
+      return;
+    }
+    const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+    adopt(vscode.window.createWebviewPanel(TYPE, "Kernelscope", column, optionsOf(app)), model, view);
+  };
+  return vscode.Disposable.from(
+    vscode.commands.registerCommand("kernelscope.showOverview", async (ref?: ModelArgument, view?: PanelView) => {
+      const model = await targetModel(app, ref);
+      if (model !== undefined) show({ uri: model.uri, export: model.export }, view ?? null);
+    }),
+    vscode.commands.registerCommand("kernelscope.openResult", (run: string | { readonly id: string }) => {
+      const found = app.runs.find(typeof run === "string" ? run : run.id);
+      if (found) show(found.model, "runs");
+    }),
+    vscode.window.registerWebviewPanelSerializer(TYPE, {
+      deserializeWebviewPanel(webview, memory: PanelMemory | undefined) {
+        webview.webview.options = optionsOf(app);
+        if (memory?.model) adopt(webview, memory.model, memory.view);
+        else webview.dispose();
+        return Promise.resolve();
+      },
+    }),
+    { dispose: () => panel?.dispose() },
+  );
+}
+
+function optionsOf({ context }: App): vscode.WebviewOptions {
+  return { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(context.extensionUri, "dist")] };
+}
+
+class Panel {
+  private readonly subscriptions: vscode.Disposable[];
+  private isReady = false;
+  private waiting: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly app: App,
+    private readonly panel: vscode.WebviewPanel,
+    private model: ModelRef,
+    private view: PanelView | null,
+  ) {
+    const { store, runs, devices, sidecar, context } = app;
+    const update = (): void => this.update();
+    this.subscriptions = [
+      store.onDidChange(update),
+      runs.onDidChange(update),
+      devices.onDidChange(update),
+      sidecar.onDidChangeState(update),
+      onSettings(update),
+      panel.webview.onDidReceiveMessage((message: FromPanel) => void this.received(message)),
+    ];
+    panel.iconPath = vscode.Uri.joinPath(context.extensionUri, "media", "kernelscope.svg");
+    panel.webview.html = this.html();
+  }
+
+  show(model: ModelRef, view: PanelView | null): void {
+    this.model = model;
+    this.panel.reveal(undefined, true);
+    this.send();
+    if (view !== null) this.post({ type: "show", view });
+  }
+
+  dispose(): void {
+    if (this.waiting) clearTimeout(this.waiting);
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private html(): string {
+    const { webview } = this.panel;
+    const dist = (name: string): string =>
+      webview.asWebviewUri(vscode.Uri.joinPath(this.app.context.extensionUri, "dist", name)).toString();
+    return panelHtml({
+      title: "Kernelscope",
+      nonce: randomBytes(16).toString("base64"),
+      cspSource: webview.cspSource,
+      script: dist("webview.js"),
+      style: dist("webview.css"),
+      codicons: dist("codicon.css"),
+    });
+  }
+
+  /** Gathers changes that come together. */
+  private update(): void {
+    this.waiting ??= setTimeout(() => {
+      this.waiting = null;
+      this.send();
+    }, 20);
+  }
+
+  private send(): void {
+    this.panel.title = titleOf(this.model);
+    if (this.isReady) this.post({ type: "state", state: this.state() });
+  }
+
+  private post(message: ToPanel): void {
+    void this.panel.webview.postMessage(message);
+  }
+
+  private state(): PanelState {
+    const { store, runs, devices, sidecar } = this.app;
+    const { uri, export: name } = this.model;
+    return {
+      model: store.find(this.model) ?? unknown(this.model),
+      title: titleOf(this.model),
+      batch: batchOf(this.model),
+      device: devices.current,
+      runs: runs.all().filter(({ model }) => model.uri === uri && model.export === name),
+      trusted: vscode.workspace.isTrusted,
+      running: sidecar.state !== "failed",
+    };
+  }
+
+  private async received(message: FromPanel): Promise<void> {
+    switch (message.type) {
+      case "ready":
+        this.isReady = true;
+        this.send();
+        if (this.view !== null) this.post({ type: "show", view: this.view });
+        this.view = null;
+        break;
+      case "reveal":
+        await reveal(message.place);
+        break;
+      case "setBatch":
+        await writeModelOptions(this.model, { batch: message.batch });
+        break;
+      case "cancel":
+        this.app.runs.cancel(message.run);
+        break;
+      case "openResult":
+        await revealFile(this.app.runs.find(message.run)?.out);
+        break;
+      case "command":
+        await vscode.commands.executeCommand(commands[message.command], this.model);
+    }
+  }
+}
+
+const commands: Record<PanelCommand, string> = {
+  analyze: "kernelscope.analyze",
+  computeJacobian: "kernelscope.computeJacobian",
+  chooseDevice: "kernelscope.chooseDevice",
+  exportResults: "kernelscope.exportResults",
+  restartSidecar: "kernelscope.restartSidecar",
+  trust: "workbench.trust.manage",
+};
+
+/** The file that a run has written, in the Explorer where it is in the workspace, else in the system's. */
+async function revealFile(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const uri = vscode.Uri.file(path);
+  const inWorkspace = vscode.workspace.getWorkspaceFolder(uri) !== undefined;
+  await vscode.commands.executeCommand(inWorkspace ? "revealInExplorer" : "revealFileInOS", uri);
+}
+
+/** A model of which nothing is known: its file may have been renamed since the panel was last open. */
+function unknown({ uri, export: name }: ModelRef): ModelState {
+  return {
+    uri,
+    export: name,
+    kind: "unknown",
+    takes: [],
+    line: null,
+    activity: "idle",
+    analysis: null,
+    stale: null,
+    fault: null,
+    milliseconds: null,
+    digests: {},
+  };
+}

@@ -1,0 +1,111 @@
+import * as vscode from "vscode";
+import type { JacobianRequest, JacobianSummary, Outcome } from "../sidecar/protocol/messages";
+import type { RunState } from "../sidecar/protocol/panel";
+import type { Sidecar } from "./sidecar";
+
+/** Computations that were started from the editor: kept for as long as the window lives. */
+
+type RunRequest = Omit<JacobianRequest, "run">;
+
+export class Runs implements vscode.Disposable {
+  private runs: RunState[] = [];
+  private readonly tokens = new Map<string, vscode.CancellationTokenSource>();
+  private readonly changes = new vscode.EventEmitter<void>();
+  readonly onDidChange = this.changes.event;
+  private count = 0;
+
+  constructor(private readonly sidecar: Sidecar) {
+    sidecar.on("kernelscope/progress", ({ run, fraction }) => this.update(run, { fraction }));
+  }
+
+  /** The newest first. */
+  all(): readonly RunState[] {
+    return this.runs;
+  }
+
+  find(id: string): RunState | undefined {
+    return this.runs.find((run) => run.id === id);
+  }
+
+  /** Computes, with a notification that shows progress and can be cancelled. */
+  async start(title: string, request: RunRequest): Promise<RunState> {
+    const id = String(++this.count);
+    const started = new Date().toISOString();
+    const { model, out } = request;
+    const begun = {
+      id,
+      model,
+      title,
+      out,
+      started,
+      status: "running",
+      fraction: 0,
+      summary: null,
+      message: null,
+    } as const;
+    this.runs = [begun, ...this.runs];
+    this.changes.fire();
+    const source = new vscode.CancellationTokenSource();
+    this.tokens.set(id, source);
+    try {
+      await vscode.window.withProgress(
+        { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+        async (progress, token) => {
+          token.onCancellationRequested(() => source.cancel());
+          let shown = 0;
+          const watcher = this.onDidChange(() => {
+            const percent = Math.floor(100 * (this.find(id)?.fraction ?? 0));
+            if (percent > shown) progress.report({ increment: percent - shown, message: `${percent} %` });
+            shown = Math.max(shown, percent);
+          });
+          try {
+            const answer = await this.ask({ ...request, run: id }, source.token);
+            this.update(id, resultOf(answer));
+          } finally {
+            watcher.dispose();
+          }
+        },
+      );
+    } finally {
+      this.tokens.delete(id);
+      source.dispose();
+    }
+    return this.find(id)!;
+  }
+
+  cancel(id: string): void {
+    this.tokens.get(id)?.cancel();
+  }
+
+  dispose(): void {
+    for (const source of this.tokens.values()) source.cancel();
+    this.changes.dispose();
+  }
+
+  private async ask(request: JacobianRequest, token: vscode.CancellationToken): Promise<Outcome<JacobianSummary>> {
+    try {
+      return await this.sidecar.request("kernelscope/jacobian", request, token);
+    } catch (error) {
+      if (token.isCancellationRequested) return { kind: "cancelled" };
+      const reason =
+        this.sidecar.state === "running" ? (error as Error).message : "the sidecar ended while it was computed";
+      return { kind: "failed", fault: { fault: "engine", message: `${reason}; start it again.`, source: null } };
+    }
+  }
+
+  private update(id: string, change: Partial<RunState>): void {
+    this.runs = this.runs.map((run) => (run.id === id ? { ...run, ...change } : run));
+    this.changes.fire();
+  }
+}
+
+function resultOf(outcome: Outcome<JacobianSummary>): Partial<RunState> {
+  switch (outcome.kind) {
+    case "done":
+      return { status: "done", fraction: 1, summary: outcome.result };
+    case "cancelled":
+      return { status: "cancelled", message: "Cancelled" };
+    case "failed":
+      return { status: "failed", message: outcome.fault.message };
+  }
+}

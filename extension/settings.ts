@@ -1,0 +1,94 @@
+import { isAbsolute, join, relative } from "node:path";
+import * as vscode from "vscode";
+import type { ModelOptions, ModelRef, Settings } from "../sidecar/protocol/messages";
+
+/** The user's settings, read for the sidecar and written by commands. */
+
+const SECTION = "kernelscope";
+
+export function readSettings(): Settings {
+  const config = vscode.workspace.getConfiguration(SECTION);
+  return {
+    trusted: vscode.workspace.isTrusted,
+    // The manifest has a default for each
+    evaluate: config.get<Settings["evaluate"]>("evaluate")!,
+    inlayHints: config.get<boolean>("inlayHints.enabled")!,
+    codeLens: config.get<boolean>("codeLens.enabled")!,
+    batch: config.get<number>("batchSize")!,
+    device: config.get<string>("device")!,
+    targetMemory: config.get<string>("targetMemory")!,
+    engine: config.get<string>("engine")!,
+    timeLimit: config.get<number>("timeLimit")!,
+    codeMemory: config.get<string>("codeMemory")!,
+    tensorflow: config.get<string>("tensorflowPath")!,
+    models: modelsByPath(config.get<Record<string, ModelOptions>>("models")!),
+  };
+}
+
+/** The program that runs the sidecar: VS Code's own Node, unless a setting names another. */
+export function nodePath(): string {
+  const set = vscode.workspace.getConfiguration(SECTION).get<string>("nodePath", "");
+  return set === "" ? process.execPath : set;
+}
+
+/** Calls back when any setting, or the trust in the workspace, has changed. */
+export function onSettings(changed: () => void): vscode.Disposable {
+  return vscode.Disposable.from(
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration(SECTION)) changed();
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(changed),
+  );
+}
+
+type Key = "batchSize" | "device" | "targetMemory" | "engine" | "timeLimit" | "codeMemory" | "tensorflowPath";
+
+/** Written for the workspace where there is one, else for the user. */
+export async function writeSetting(key: Key, value: string | number): Promise<void> {
+  await vscode.workspace.getConfiguration(SECTION).update(key, value, target());
+}
+
+/** What is set for one model, with what it had before. */
+export async function writeModelOptions(model: ModelRef, options: ModelOptions): Promise<void> {
+  const config = vscode.workspace.getConfiguration(SECTION);
+  const all = config.get<Record<string, ModelOptions>>("models", {});
+  const key = settingsKey(model);
+  await config.update("models", { ...all, [key]: { ...all[key], ...options } }, target());
+}
+
+export function modelOptions(model: ModelRef): ModelOptions {
+  return (
+    vscode.workspace.getConfiguration(SECTION).get<Record<string, ModelOptions>>("models", {})[settingsKey(model)] ?? {}
+  );
+}
+
+/** The number of examples that a model is analysed for. */
+export function batchOf(model: ModelRef): number {
+  return modelOptions(model).batch ?? readSettings().batch;
+}
+
+function target(): vscode.ConfigurationTarget {
+  const hasWorkspace = vscode.workspace.workspaceFolders !== undefined;
+  return hasWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
+}
+
+/** As the settings name a model: `examples/mobilenet.ts#mobileNet`, relative to the workspace's first folder. */
+function settingsKey(model: ModelRef): string {
+  const { fsPath } = vscode.Uri.parse(model.uri);
+  const root = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  const path = root === undefined ? fsPath : relative(root, fsPath);
+  const isInside = !path.startsWith("..") && !isAbsolute(path);
+  return `${(isInside ? path : fsPath).replaceAll("\\", "/")}#${model.export ?? ""}`;
+}
+
+function modelsByPath(models: Record<string, ModelOptions>): Record<string, ModelOptions> {
+  const root = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  return Object.fromEntries(
+    Object.entries(models).map(([key, options]) => {
+      const hash = key.lastIndexOf("#");
+      const [file, name] = hash < 0 ? [key, ""] : [key.slice(0, hash), key.slice(hash + 1)];
+      const path = isAbsolute(file) || root === undefined ? file : join(root, file);
+      return [`${path}#${name}`, options];
+    }),
+  );
+}

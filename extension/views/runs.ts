@@ -1,0 +1,52 @@
+import * as vscode from "vscode";
+import type { RunState } from "../../sidecar/protocol/panel";
+import type { App } from "../app";
+
+/** The side bar's view of computations: progress, cancel, open the result. */
+export function activateRunsView({ runs }: App): vscode.Disposable {
+  const changes = new vscode.EventEmitter<void>();
+  const view = vscode.window.createTreeView<RunState>("kernelscope.runs", {
+    treeDataProvider: {
+      onDidChangeTreeData: changes.event,
+      getChildren: (run) => (run === undefined ? [...runs.all()] : []),
+      getTreeItem: runItem,
+    },
+  });
+  return vscode.Disposable.from(
+    view,
+    changes,
+    runs.onDidChange(() => changes.fire()),
+  );
+}
+
+const icons: Record<RunState["status"], string> = {
+  running: "loading~spin",
+  done: "pass",
+  cancelled: "circle-slash",
+  failed: "error",
+};
+
+function runItem(run: RunState): vscode.TreeItem {
+  const item = new vscode.TreeItem(run.title);
+  item.id = run.id;
+  item.iconPath = new vscode.ThemeIcon(icons[run.status]);
+  item.description = descriptionOf(run);
+  item.tooltip = run.message ?? run.out;
+  item.contextValue = `run.${run.status}`;
+  if (run.status === "done")
+    item.command = { title: "Open Result", command: "kernelscope.openResult", arguments: [run.id] };
+  return item;
+}
+
+function descriptionOf({ status, fraction, summary }: RunState): string {
+  switch (status) {
+    case "running":
+      return `${Math.floor(100 * fraction)} %`;
+    case "done":
+      return summary ? `${summary.seconds.toFixed(2)} s` : "done";
+    case "cancelled":
+      return "cancelled";
+    case "failed":
+      return "failed";
+  }
+}
