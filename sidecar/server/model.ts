@@ -3,7 +3,7 @@ import type { Analysis, DeviceInfo } from "../protocol/analysis";
 import type { ModelFault, ModelOptions, ModelState, Staleness } from "../protocol/messages";
 import type { DiscoveredModel } from "../sources/discover";
 import type { TracedModel } from "../worker/messages";
-import { EvaluatedFiles } from "./evaluated-files";
+import type { EvaluatedFiles } from "./evaluated-files";
 
 /** What was found when a model was last evaluated, right or wrong. */
 export interface Evaluation {

@@ -73,7 +73,7 @@ export class Session {
         void this.notify("kernelscope/file", file);
         this.redraw();
       },
-      complain: (message) => void this.connection.window.showWarningMessage(message),
+      complain: (message) => this.connection.window.showWarningMessage(message),
     });
     this.models = models;
     this.texts = new Texts(this.connection, models);
@@ -176,7 +176,7 @@ export class Session {
   private tellDevice(): void {
     this.models?.device().then(
       (device) => void this.notify("kernelscope/device", device),
-      (error: unknown) => void this.connection.window.showWarningMessage(messageOf(error)),
+      (error: unknown) => this.connection.window.showWarningMessage(messageOf(error)),
     );
   }
 
