@@ -113,7 +113,10 @@ describe.skipIf(unsupportedPlatform() !== null)("setting up TensorFlow", () => {
   it("tells what failed, why and what to do, and leaves nothing behind", async () => {
     tool(
       "python3",
-      python.replace('"-m pip download")', '"-m pip download") echo "WARNING: slow"; echo "ERROR: No matching distribution found for tensorflow-cpu" >&2; echo "[notice] A new release of pip is available"; exit 1 ;;\n  never)'),
+      python.replace(
+        '"-m pip download")',
+        '"-m pip download") echo "WARNING: slow"; echo "ERROR: No matching distribution found for tensorflow-cpu" >&2; echo "[notice] A new release of pip is available"; exit 1 ;;\n  never)',
+      ),
     );
     const output: string[] = [];
     await expect(setUpTensorflow(options, { onOutput: (text) => output.push(text) })).rejects.toThrow(
