@@ -27,10 +27,9 @@ export function batchField(
   return h(
     "div",
     { class: "batch" },
-    h("span", { class: "batch-label", "aria-hidden": "true" }, "Examples (N)"),
     h("vscode-textfield", {
       type: "number",
-      label: "Number of examples, N",
+      ".label": "Examples (N)",
       min: 1,
       step: 1,
       required: true,

@@ -21,7 +21,7 @@ export interface Properties {
   readonly on?: Listeners;
   /** Custom properties, for the style sheet to use. They are set by script, which the content security policy allows. */
   readonly variables?: Variables;
-  /** Attributes: true is an empty one, false and null none. */
+  /** Attributes: true is an empty one, false and null none. `.name` is the element's property, for what no attribute sets. */
   readonly [attribute: string]: string | number | boolean | null | undefined | Listeners | Variables;
 }
 
@@ -119,8 +119,9 @@ function patch(element: Element, node: Node_): void {
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
     if (notAttributes.has(name) || before[name] === after[name]) continue;
     const value = after[name];
-    if (value === undefined || value === null || value === false) element.removeAttribute(name);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    if (name.startsWith(".")) Object.assign(element, { [name.slice(1)]: value });
+    else if (value === undefined || value === null || value === false) element.removeAttribute(name);
+    else element.setAttribute(name, value === true ? "" : `${value as string | number}`);
   }
   for (const type of Object.keys(after.on ?? {})) {
     // One listener for each type, which looks up the newest function

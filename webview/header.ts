@@ -40,7 +40,7 @@ export function header(context: ViewContext, draft: BatchDraft, update: () => vo
       deviceFigure(device, analysis),
       figure(
         "examples",
-        "Batch",
+        "Examples (N)",
         batchField(state.batch, draft, (batch) => post({ type: "setBatch", batch }), update),
       ),
     ),
@@ -74,9 +74,13 @@ function statusLine({ state, post }: ViewContext): Node_ {
     "div",
     { key: "status", class: `status ${tone}` },
     icon(name),
-    h("span", { class: "status-text", role: "status" }, text),
-    place ? placeLink(place, post) : null,
-    action ? link(action.label, action.label, () => post({ type: "command", command: action.command })) : null,
+    h(
+      "div",
+      {},
+      h("span", { role: "status" }, text),
+      place && [" ", placeLink(place, post)],
+      action && [" ", link(action.label, action.label, () => post({ type: "command", command: action.command }))],
+    ),
   );
 }
 
@@ -88,7 +92,7 @@ function actions({ state, post }: ViewContext): Node_[] {
   return [
     button("Analyze", {
       icon: "play",
-      primary: !fresh,
+      primary: model.analysis !== null && !fresh,
       disabled: !canRun || model.activity === "evaluating",
       onPress: command("analyze"),
     }),
@@ -130,7 +134,7 @@ function parametersFigure({ parameters, jacobian }: Analysis): Node_ {
 /** The comparison is of the result alone: computing it needs more, which is another view's to say. */
 function deviceFigure(device: DeviceInfo | null, analysis: Analysis | null): Node_ {
   if (device === null) return figure("device", "Device", h("div", { class: "value" }, "Not known yet"));
-  const memory = `${formatBytes(device.memoryBytes)}${device.detected ? "" : ", not in this machine"}`;
+  const memory = `${formatBytes(device.memoryBytes)}${device.detected ? "" : ", as sold"}`;
   const fit = analysis && fitOf(analysis.jacobian.bytes, device);
   return figure(
     "device",

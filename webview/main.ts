@@ -12,8 +12,6 @@ let memory = vscode.getState() ?? null;
 let state: PanelState | null = null;
 /** A view that was asked for before there was a state to show. */
 let wanted: PanelView | null = null;
-/** Until it is reached: where the page was scrolled to before it was loaded anew. */
-let scroll = memory?.scroll ?? 0;
 
 function post(message: FromPanel): void {
   vscode.postMessage(message);
@@ -43,9 +41,24 @@ function show(next: PanelState): void {
   }
   if (wanted !== null) remember({ view: wanted });
   wanted = null;
+  const isFirst = root.childElementCount === 0;
   update();
-  if (scroll > 0) window.scrollTo({ top: scroll });
-  scroll = 0;
+  if (isFirst) restoreScroll(memory.scroll ?? 0);
+}
+
+function restoreScroll(top: number): void {
+  const watch = (): void => {
+    window.addEventListener("scroll", () => remember({ scroll: Math.round(window.scrollY) }), { passive: true });
+  };
+  if (top === 0) {
+    watch();
+    return;
+  }
+  // The page has its height once its elements have drawn themselves; until then there is no place to remember
+  requestAnimationFrame(() => {
+    window.scrollTo({ top });
+    watch();
+  });
 }
 
 window.addEventListener("message", ({ data }: MessageEvent<ToPanel>) => {
@@ -58,6 +71,5 @@ window.addEventListener("message", ({ data }: MessageEvent<ToPanel>) => {
     update();
   }
 });
-window.addEventListener("scroll", () => remember({ scroll: Math.round(window.scrollY) }), { passive: true });
 
 post({ type: "ready" });

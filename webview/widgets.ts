@@ -38,7 +38,7 @@ export function button(
       "aria-disabled": disabled ? "true" : null,
       on: { click: () => !disabled && onPress() },
     },
-    name ? h("span", { slot: "content-before" }, icon(name)) : null,
+    name ? h("span", { slot: "content-before", class: "button-icon" }, icon(name)) : null,
     label,
   );
 }

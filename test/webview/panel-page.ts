@@ -14,11 +14,11 @@ export interface PanelPage {
   readonly page: Page;
   /** What the browser complained of: blocked by the content security policy, missing, or thrown. */
   readonly complaints: string[];
-  send(message: ToPanel): Promise<void>;
-  show(state: PanelState): Promise<void>;
+  readonly send: (message: ToPanel) => Promise<void>;
+  readonly show: (state: PanelState) => Promise<void>;
   /** What the page has said since the last time. */
-  said(): Promise<FromPanel[]>;
-  memory(): Promise<PanelMemory | null>;
+  readonly said: () => Promise<FromPanel[]>;
+  readonly memory: () => Promise<PanelMemory | null>;
 }
 
 export interface PanelOptions {

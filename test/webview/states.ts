@@ -54,6 +54,7 @@ export function analysisOf(
       format: "tfjs-code",
       examplesCoupled: false,
       framework: "TensorFlow.js 4.22.0",
+      source: { file, line: 16, column: 14 },
     },
     batch: 100,
     inputs: [{ name: "image", shape: [100, 28, 28, 1], dtype: "float32" }],

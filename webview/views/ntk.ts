@@ -80,9 +80,9 @@ function formCard({ name, axes, shape, bytes }: NtkForm, device: DeviceInfo): No
       h("h2", {}, titles[name], " ", h("span", { class: "axes" }, axes)),
       h("div", { class: "value shape" }, formatShape(shape)),
       h("div", { class: "note" }, formatBytes(bytes)),
-      h("p", {}, meanings[name]),
-      h("p", { class: fit.fits ? "fit" : "fit over" }, icon(fit.fits ? "pass" : "error"), fit.text),
     ),
+    h("p", {}, meanings[name]),
+    h("p", { class: fit.fits ? "fit" : "fit over" }, icon(fit.fits ? "pass" : "error"), fit.text),
   );
 }
 

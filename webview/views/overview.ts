@@ -20,14 +20,14 @@ export const overview: View = {
       analysis.diagnostics.length > 0
         ? section("diagnostics", "Notes", diagnosticList(analysis.diagnostics, context))
         : null,
-      section("layers", "Where the Jacobian’s bytes are", composition(kinds), layerTable(rows, kinds, context)),
       h(
         "div",
-        { key: "arrays", class: "arrays" },
+        { key: "ports", class: "arrays" },
         arrays("inputs", "Inputs", analysis.inputs),
         arrays("outputs", "Outputs", analysis.outputs),
-        arrays("buffers", "Buffers", analysis.buffers),
       ),
+      section("layers", "Where the Jacobian’s bytes are", composition(kinds), layerTable(rows, kinds, context)),
+      h("div", { key: "buffers", class: "arrays" }, arrays("buffers", "Buffers", analysis.buffers)),
     );
   },
 };
@@ -149,23 +149,24 @@ function layerRow(row: LayerRow, index: number, largest: number, hue: string, { 
   );
 }
 
+/** More than a few are listed only when asked for. */
+const few = 6;
+
 function arrays(name: string, title: string, members: readonly ArrayInfo[]): Child {
   if (members.length === 0) return null;
-  return section(
-    name,
-    members.length > 3 ? `${title} (${formatCount(members.length)})` : title,
-    h(
-      "ul",
-      { class: "array-list" },
-      ...members.map((member) =>
-        h(
-          "li",
-          {},
-          h("span", { class: "array-name" }, member.name),
-          h("span", { class: "shape" }, formatShape(member.shape)),
-          h("span", { class: "dtype" }, member.dtype),
-        ),
+  const list = h(
+    "ul",
+    { class: "array-list" },
+    ...members.map((member) =>
+      h(
+        "li",
+        {},
+        h("span", { class: "array-name" }, member.name),
+        h("span", { class: "shape" }, formatShape(member.shape)),
+        h("span", { class: "dtype" }, member.dtype),
       ),
     ),
   );
+  if (members.length <= few) return section(name, title, list);
+  return h("details", { key: name }, h("summary", {}, `${title} (${formatCount(members.length)})`), list);
 }

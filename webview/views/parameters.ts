@@ -61,12 +61,12 @@ function searchField(filter: string, rows: readonly ParameterRow[], total: numbe
       "vscode-textfield",
       {
         type: "search",
-        label: "Search parameters",
+        ".label": "Search parameters",
         placeholder: "Search by name, shape, frozen…",
         value: filter,
         on: { input: (event) => remember({ filter: (event.target as VscodeTextfield).value }) },
       },
-      h("span", { slot: "content-before" }, icon("search")),
+      h("span", { slot: "content-before", class: "button-icon" }, icon("search")),
     ),
     h("span", { class: "note", role: "status" }, `${count}, ${formatMany(elements, "element")}`),
   );
@@ -118,7 +118,11 @@ function parameterRow({ parameter, share }: ParameterRow, largest: number, { pos
     cell("trainable", trainable ? "yes" : h("span", { class: "tag" }, icon("lock"), "frozen")),
     cell("jacobian shape", formatShape(jacobian.shape)),
     cell("bytes number", formatBytes(jacobian.bytes)),
-    cell("share", bar(share / largest), h("span", { class: "number" }, trainable ? formatShare(share) : "not counted")),
+    cell(
+      "share",
+      trainable ? bar(share / largest) : null,
+      h("span", { class: "number" }, trainable ? formatShare(share) : "not counted"),
+    ),
     cell("source", source && placeLink(source, post)),
   );
 }
