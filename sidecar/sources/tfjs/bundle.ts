@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -141,11 +141,14 @@ function withBindings(file: string, code: string, bindings: readonly Binding[]):
   return {
     name: "bindings",
     setup(build) {
+      // A file behind a symbolic link keeps the name that the user knows it by, and imports from where it really is.
+      build.onResolve({ filter: /.*/ }, ({ kind }) => (kind === "entry-point" ? { path: file } : null));
       build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) =>
         path === file
           ? {
               contents: `${code}\n;globalThis[Symbol.for("kernelscope.bindings")]({ ${getters} });`,
               loader: loaderOf(file),
+              resolveDir: dirname(realpathSync(file)),
             }
           : null,
       );

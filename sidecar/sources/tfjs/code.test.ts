@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -41,6 +41,20 @@ async function failure(file: string, options: Options = {}): Promise<ModelError>
 
 const dense = "tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] })";
 const withTf = (text: string): string => `import * as tf from "@tensorflow/tfjs";\n${text}\n`;
+
+it("a file behind a symbolic link keeps its name, and its imports", async () => {
+  write("export const units = 5;", "real/units.ts");
+  const real = write(withTf(`import { units } from "./units";\nconst hidden = tf.sequential({
+    layers: [tf.layers.dense({ units, inputShape: [3] })] });`), "real/model.ts"); // prettier-ignore
+  mkdirSync(join(folder, "links"));
+  const link = join(folder, "links", "linked.ts");
+  symlinkSync(real, link);
+  const model = await load(link, { export: "hidden" });
+  expect(model.outputs[0].shape).toEqual([5]);
+  expect([model.file, model.files[0], model.source?.file, model.parameters[0].source?.file]).toEqual(
+    Array(4).fill(link),
+  );
+});
 
 describe("importing TensorFlow.js", () => {
   const imports = {
