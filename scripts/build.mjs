@@ -1,6 +1,6 @@
 // Bundles the programs of the package into dist/: the extension and its language client, the command line and the
 // server that it starts, the worker process and its watchdog, and the panel's page with its style and icons.
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { isMain, root } from "./lib.mjs";
@@ -78,9 +78,8 @@ export async function build({ folder = "dist", production = false } = {}) {
   });
   const forNode = { ...nodeBundle, ...common, minifySyntax: production, minifyWhitespace: production };
   const forPage = { ...pageBundle, ...common };
-  const present = (/** @type {Program} */ { source }) => existsSync(join(root, source));
   const results = await Promise.all([
-    ...programs.filter(present).map(({ source, output, options }) => {
+    ...programs.map(({ source, output, options }) => {
       return bundle({
         ...forNode,
         ...options,
@@ -89,7 +88,7 @@ export async function build({ folder = "dist", production = false } = {}) {
         metafile: true,
       });
     }),
-    ...pages.filter(present).map(({ source, output }) => {
+    ...pages.map(({ source, output }) => {
       return bundle({ ...forPage, entryPoints: { [output]: source }, outdir: folder, metafile: true });
     }),
   ]);

@@ -7,11 +7,19 @@ import { ownTensorFlowFolder } from "../engines/tensorflow/find";
 import { strategies, type Strategy } from "../quantities/jacobian";
 import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
 import { messageOf } from "../graph/errors";
-import { setUpTensorflow, wheels, type SetupCallbacks, type Wheel } from "../setup/tensorflow";
+import {
+  disappointment,
+  planSetup,
+  setUpTensorflow,
+  wheelOf,
+  wheels,
+  type SetupCallbacks,
+  type Wheel,
+} from "../setup/tensorflow";
 import { ask } from "../worker/client";
 import type { Limits } from "../worker/messages";
 import { formatBytes } from "../protocol/text";
-import { analysisText, jacobianText, setupText } from "./text";
+import { analysisText, jacobianText, planText, setupText } from "./text";
 
 /** The command was misused: exit code 2. */
 export class UsageError extends Error {
@@ -135,21 +143,29 @@ export const commands: Record<string, Command> = {
   },
 
   "setup-tensorflow": {
-    usage: "kernelscope setup-tensorflow [--into DIR] [--wheel tensorflow | tensorflow-cpu] [--python PYTHON] [--json]",
-    options: { into: string, wheel: string, python: string, json: flag },
+    usage:
+      "kernelscope setup-tensorflow [--plan] [--into DIR] [--wheel tensorflow | tensorflow-cpu] [--python PYTHON] " +
+      "[--json]",
+    options: { plan: flag, into: string, wheel: string, python: string, json: flag },
     async run(options, positionals) {
       if (positionals.length > 0) throw new UsageError("setup-tensorflow takes no arguments");
+      const elsewhere = typeof options.into === "string";
+      const wheel = wheelOf({ wheel: oneOf<Wheel>("--wheel", options.wheel, wheels) ?? undefined });
+      const setup = {
+        folder: elsewhere ? (options.into as string) : ownTensorFlowFolder(),
+        wheel,
+        python: typeof options.python === "string" ? options.python : undefined,
+      };
+      if (options.plan === true) {
+        const plan = await interruptible((signal) => planSetup(setup, [process.cwd()], { signal }));
+        print(options, plan, () => planText(plan, setup.folder));
+        return;
+      }
       const installed = await interruptible((signal) =>
-        setUpTensorflow(
-          {
-            folder: typeof options.into === "string" ? options.into : ownTensorFlowFolder(),
-            wheel: oneOf<Wheel>("--wheel", options.wheel, wheels) ?? undefined,
-            python: typeof options.python === "string" ? options.python : undefined,
-          },
-          { signal, ...(options.json === true ? reportAsJson : reportSteps()) },
-        ),
+        setUpTensorflow(setup, { signal, ...(options.json === true ? reportAsJson : reportSteps()) }),
       );
-      print(options, installed, () => setupText(installed, typeof options.into === "string"));
+      const result = { ...installed, note: disappointment(installed, { wheel }) };
+      print(options, result, () => setupText(result, elsewhere));
     },
   },
 };

@@ -1,7 +1,7 @@
 import type { Analysis } from "../protocol/analysis";
 import { formatBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
-import type { Installed } from "../setup/tensorflow";
+import type { Installed, SetupPlan } from "../setup/tensorflow";
 import type { JacobianReport } from "../worker/messages";
 
 /** What the commands print for people; it may change, unlike the JSON. */
@@ -62,10 +62,25 @@ export function jacobianText(report: JacobianReport, out: string): string {
   ].join("\n");
 }
 
-export function setupText({ packageDir, usesGpu }: Installed, elsewhere: boolean): string {
-  const device = usesGpu ? "a GPU" : "the CPU";
+export function planText({ found, downloads, downloadBytes, diskBytes, missing }: SetupPlan, folder: string): string {
+  if (found !== null) return `TensorFlow is there already, in ${found.packageDir}, and computes on ${processor(found)}`;
   return [
-    `TensorFlow is set up in ${packageDir} and computes on ${device}`,
-    ...(elsewhere ? [`to use it, set the environment variable KERNELSCOPE_TFJS_NODE to that folder`] : []),
+    `would be downloaded, about ${formatBytes(downloadBytes)}:`,
+    ...downloads.map(({ name, bytes }) => `  ${name}, ${formatBytes(bytes)}`),
+    `would be built and kept in ${folder}, about ${formatBytes(diskBytes)}`,
+    ...missing.map((sentence) => `first: ${sentence}`),
   ].join("\n");
+}
+
+export function setupText(installed: Installed & { readonly note: string | null }, elsewhere: boolean): string {
+  const { packageDir, note } = installed;
+  return [
+    `TensorFlow is set up in ${packageDir} and computes on ${processor(installed)}`,
+    ...(note === null ? [] : [note]),
+    ...(elsewhere ? ["to use it, set the environment variable KERNELSCOPE_TFJS_NODE to that folder"] : []),
+  ].join("\n");
+}
+
+function processor({ usesGpu }: Installed): string {
+  return usesGpu ? "a GPU" : "the CPU";
 }

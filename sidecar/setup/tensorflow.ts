@@ -62,6 +62,12 @@ export interface Installed {
   readonly usesGpu: boolean;
 }
 
+/** What a user should know who has set up TensorFlow for GPUs and has got none; null where all is well. */
+export function disappointment({ usesGpu }: Installed, { wheel }: Pick<SetupPlan, "wheel">): string | null {
+  if (usesGpu || wheel === "tensorflow-cpu") return null;
+  return "TensorFlow works, but finds no GPU that it can use. Check that nvidia-smi lists it, and that its driver is one for CUDA 12.5 or later.";
+}
+
 export type SetupStep = "check" | "package" | "library" | "cuda" | "build" | "verify";
 
 export interface SetupCallbacks {
@@ -188,7 +194,8 @@ export async function setUpTensorflow(options: SetupOptions, callbacks: SetupCal
   }
 }
 
-function wheelOf({ wheel }: SetupOptions): Wheel {
+/** The one that is asked for, or else the one for GPUs where there is a driver for one. */
+export function wheelOf({ wheel }: Pick<SetupOptions, "wheel">): Wheel {
   return wheel ?? (existsSync("/dev/nvidiactl") || existsSync("/dev/dxg") ? "tensorflow" : "tensorflow-cpu");
 }
 
