@@ -4,6 +4,8 @@ import { h, type Node_ } from "./dom";
 /** What is being typed, where it is not yet the batch of the state. */
 export interface BatchDraft {
   text: string | null;
+  /** The number that was taken of it already. */
+  taken: number | null;
   timer: ReturnType<typeof setTimeout> | null;
 }
 
@@ -22,7 +24,9 @@ export function batchField(
     if (draft.timer !== null) clearTimeout(draft.timer);
     draft.timer = null;
     const typed = parseBatch(draft.text);
-    if (typed !== null && typed !== batch) setBatch(typed);
+    if (typed === null || typed === (draft.taken ?? batch)) return;
+    draft.taken = typed;
+    setBatch(typed);
   };
   return h(
     "div",
@@ -38,6 +42,7 @@ export function batchField(
       on: {
         input: (event) => {
           draft.text = (event.target as VscodeTextfield).value;
+          draft.taken = null;
           if (draft.timer !== null) clearTimeout(draft.timer);
           draft.timer = setTimeout(commit, settle);
           update();

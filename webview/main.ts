@@ -7,7 +7,7 @@ import { page } from "./page";
 
 const vscode = acquireVsCodeApi<PanelMemory>();
 const root = document.getElementById("page")!;
-const draft: BatchDraft = { text: null, timer: null };
+const draft: BatchDraft = { text: null, taken: null, timer: null };
 let memory = vscode.getState() ?? null;
 let state: PanelState | null = null;
 /** A view that was asked for before there was a state to show. */

@@ -113,7 +113,6 @@ describe.skipIf(executable === undefined)("the panel", () => {
       const { page, said, show } = await openDigits();
       const field = page.getByRole("spinbutton", { name: "Examples (N)" });
       await field.fill("25");
-      expect(await said()).toEqual([]);
       await expect.poll(said).toEqual([{ type: "setBatch", batch: 25 }]);
       await show(stateOf(digits, { batch: 25 }));
       await field.fill("7");
@@ -222,12 +221,21 @@ describe.skipIf(executable === undefined)("the panel", () => {
       await send({ type: "show", view: "parameters" });
       const rows = page.locator(".parameter-table .row:not(.head)");
       expect(await rows.count()).toBe(2000);
-      const started = performance.now();
-      await page.getByRole("searchbox").fill("block_1999");
-      await expect.poll(() => rows.count()).toBe(1);
-      await page.getByRole("searchbox").fill("");
-      await expect.poll(() => rows.count()).toBe(2000);
-      expect(performance.now() - started).toBeLessThan(5000);
+      const milliseconds = (action: string): Promise<number> =>
+        page.evaluate(`(() => {
+          const started = performance.now();
+          ${action}
+          return document.body.offsetHeight && performance.now() - started;
+        })()`);
+      const search = (text: string): string =>
+        `const field = document.querySelector("vscode-textfield[type=search]");
+         field.value = "${text}";
+         field.dispatchEvent(new Event("input"));`;
+      expect(await milliseconds(search("block_1999"))).toBeLessThan(1000);
+      expect(await rows.count()).toBe(1);
+      expect(await milliseconds(search(""))).toBeLessThan(1000);
+      expect(await rows.count()).toBe(2000);
+      expect(await milliseconds(`document.querySelector("button.sort").click();`)).toBeLessThan(1000);
     });
   });
 

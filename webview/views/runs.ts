@@ -54,8 +54,12 @@ function runCard(run: RunState, { post }: ViewContext): Node_ {
       "div",
       { key: "head", class: "run-head" },
       icon(look.icon),
-      h("h2", {}, title),
-      h("span", { class: "note" }, `${look.text} · `, h("time", { datetime: started }, startTime(started))),
+      h(
+        "div",
+        { class: "run-title" },
+        h("h2", {}, title),
+        h("div", { class: "note" }, `${look.text} · `, h("time", { datetime: started }, startTime(started))),
+      ),
       h(
         "div",
         { class: "actions" },
