@@ -1,6 +1,7 @@
 // The extension's package, as a user installs it: what is in it, how large it is, and that its programs work with nothing
 // beside them.
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -96,15 +97,13 @@ describe("the package", () => {
   });
 
   it("has a manifest whose files are there, without what is for development only", () => {
-    const manifest = JSON.parse(readFileSync(join(folder, "extension", "package.json"), "utf8")) as {
-      main: string;
-      icon: string;
-    };
+    const text = readFileSync(join(folder, "extension", "package.json"), "utf8");
+    const manifest = JSON.parse(text) as { main: string; icon: string };
     expect(manifest).not.toHaveProperty("devDependencies");
     expect(manifest).not.toHaveProperty("scripts");
-    for (const file of [manifest.main, manifest.icon]) {
-      expect(files).toContain(join("extension", file).replaceAll("\\", "/"));
-    }
+    const pictures = [...text.matchAll(/"(media\/[^"]+)"/g)].map(([, file]) => file);
+    expect(pictures).toContain(manifest.icon);
+    for (const file of [manifest.main.replace("./", ""), ...pictures]) expect(files).toContain(`extension/${file}`);
   });
 
   it("says whose work is in it", () => {
@@ -134,6 +133,17 @@ describe("its command line, with no packages beside it", () => {
     const { stdout } = await kernelscope("jacobian", example("residual-net.ts"), ...args);
     expect((JSON.parse(stdout) as { shape: number[] }).shape).toEqual([4, 10, 386_618]);
     expect(statSync(out).size).toBeGreaterThan(4 * 10 * 386_618 * 4);
+  });
+
+  it("starts the server, which ends with its input", async () => {
+    const cli = join(folder, "extension", "dist", "cli.js");
+    const server = spawn(process.execPath, [cli, "serve", "--until-input-ends"], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const [line] = (await once(server.stdout, "data")) as [Buffer];
+    expect(JSON.parse(line.toString())).toMatchObject({ address: expect.stringMatching(/^ws:/) as string });
+    server.stdin.end();
+    expect(await once(server, "exit")).toEqual([0, null]);
   });
 
   it("knows the devices and engines", async () => {
