@@ -76,7 +76,8 @@ export async function startClient(options: ClientOptions): Promise<Client> {
       throw new Error("it ended while it was being started");
     return {
       request: (method, params, cancellation) =>
-        client.sendRequest<Requests[typeof method]["result"]>(method, params, cancellation),
+        // An argument too many would be taken for a parameter
+        client.sendRequest<Requests[typeof method]["result"]>(method, params, ...(cancellation ? [cancellation] : [])),
       tell: (method, params) => void client.sendNotification(method, params),
       async stop() {
         isWanted = false;

@@ -76,7 +76,9 @@ class Panel {
       onSettings(update),
       panel.webview.onDidReceiveMessage((message: FromPanel) => void this.received(message)),
     ];
-    panel.iconPath = vscode.Uri.joinPath(context.extensionUri, "media", "kernelscope.svg");
+    const icon = (theme: string): vscode.Uri =>
+      vscode.Uri.joinPath(context.extensionUri, "media", `panel-${theme}.svg`);
+    panel.iconPath = { light: icon("light"), dark: icon("dark") };
     panel.webview.html = this.html();
   }
 

@@ -67,7 +67,7 @@ describe("the package", () => {
       /^\[Content_Types\]\.xml$/,
       /^extension\.vsixmanifest$/,
       /^extension\/(package\.json|readme\.md|changelog\.md|LICENSE\.txt|ThirdPartyNotices\.txt)$/,
-      /^extension\/media\/(icon\.png|kernelscope\.svg|walkthrough\/[\w-]+\.(svg|md))$/,
+      /^extension\/media\/(icon\.png|kernelscope\.svg|panel-(dark|light)\.svg|walkthrough\/[\w-]+\.(svg|md))$/,
       /^extension\/examples\/[\w-]+\.(ts|npy)$/,
       /^extension\/dist\/(extension|client|cli|server|worker|worker-main|watchdog|webview|codicon)\.(js|css|ttf)$/,
       /^extension\/dist\/node_modules\/(esbuild|onnxruntime-(node|common)|@esbuild\/[\w-]+)\//,

@@ -97,6 +97,7 @@ it("layers have the batch axis in front, and files are listed", async () => {
       name: expect.stringMatching(/^dense/) as string,
       kind: "Dense",
       source: { file: model.file, line: 3, column: 22 },
+      callers: [],
       outputs: [[5, 2]],
       parameters: parameters.map(({ name }) => name),
     },

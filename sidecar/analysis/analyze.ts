@@ -45,10 +45,11 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
     outputs: model.outputs.map(({ name, shape, dtype }) => ({ name, shape: [batch, ...shape], dtype })),
     parameters,
     buffers: model.graph.buffers.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
-    layers: model.layers.map(({ name, kind, source, outputs, parameters }) => ({
+    layers: model.layers.map(({ name, kind, source, callers, outputs, parameters }) => ({
       name,
       kind,
       source: placeOf(source),
+      callers: callers.flatMap((caller) => placeOf(caller) ?? []),
       outputs: outputs.map((shape) => [batch, ...shape]),
       parameters,
     })),

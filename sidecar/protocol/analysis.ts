@@ -57,6 +57,8 @@ export interface LayerAnalysis {
   /** `Conv2D` */
   readonly kind: string;
   readonly source: Place | null;
+  /** The lines that led there, where functions of the user's own make layers: innermost first. */
+  readonly callers: readonly Place[];
   /** With the batch axis. */
   readonly outputs: readonly Shape[];
   /** Names of its trainable and frozen parameters, among those of the model. */

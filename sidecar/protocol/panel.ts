@@ -42,7 +42,7 @@ export type ToPanel =
 
 /** What the user does in the page. */
 export type FromPanel =
-  /** The page listens now, and may be sent its state. `model` is what it remembers from before a reload. */
+  /** The page listens now, and may be sent its state. */
   | { readonly type: "ready" }
   | { readonly type: "reveal"; readonly place: Place }
   | { readonly type: "command"; readonly command: PanelCommand }

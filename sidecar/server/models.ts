@@ -472,9 +472,13 @@ export class Models implements TextListener {
   }
 }
 
+/** Weights are no texts, and may be huge. */
+const TEXT = /\.([mc]?[jt]s|[jt]sx|json)$/i;
+
 async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for (const path of new Set(paths)) {
+    if (!TEXT.test(path)) continue;
     const text = await savedText(path);
     if (text !== null) texts.set(path, text);
   }

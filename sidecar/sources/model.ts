@@ -26,6 +26,8 @@ export interface LayerInfo {
   readonly kind: string;
   /** The line that constructed it. */
   readonly source: Source | null;
+  /** The lines that led there, where functions of the user's own make layers: innermost first. */
+  readonly callers: readonly Source[];
   /** Of one example, as the layer was called first. */
   readonly outputs: readonly Shape[];
   /** Names of its own parameters, among the model's. */

@@ -24,6 +24,7 @@ test("frozen parameters are no part of the total", () => {
         name: "norm",
         kind: "Normalization",
         source: null,
+        callers: [],
         outputs: [[100, 8]],
         parameters: ["norm/gamma", "norm/beta"],
       },

@@ -36,7 +36,7 @@ function layer(
   output: readonly number[],
   parameters: readonly string[] = [],
 ): LayerAnalysis {
-  return { name, kind, source: { file, line, column: 3 }, outputs: [[100, ...output]], parameters };
+  return { name, kind, source: { file, line, column: 3 }, callers: [], outputs: [[100, ...output]], parameters };
 }
 
 /** An analysis of these parameters with respect to ten outputs of 100 examples. */

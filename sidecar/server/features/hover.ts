@@ -107,8 +107,9 @@ function row(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
+/** A shape is not broken over lines. */
 function code(shape: readonly number[]): string {
-  return `\`${formatShape(shape)}\``;
+  return `\`${formatShape(shape).replaceAll(" ", "\u00a0")}\``;
 }
 
 function link(text: string, command: string, args: readonly unknown[]): string {

@@ -16,7 +16,8 @@ export function inlayHints(
   const hints: InlayHint[] = [];
   for (const [line, shares] of sharesByLine(path, models)) {
     if (line < range.from || line > range.to) continue;
-    const label = shares.map(labelOf).join("  |  ");
+    const label = shares.map(labelOf).filter(Boolean).join("  |  ");
+    if (label === "") continue;
     hints.push({
       position: { line: line - 1, character: lengthOf(line - 1) },
       label,
@@ -30,6 +31,8 @@ export function inlayHints(
 function labelOf({ shown, analysis, layers, parameters }: Share): string {
   const output =
     layers.length === 1 && layers[0].outputs.length === 1 ? `→ ${formatShortShape(layers[0].outputs[0])}` : "";
+  // Layers without parameters that one line makes many of, such as activations, have nothing in common worth telling
+  if (layers.length > 1 && parameters.length === 0) return "";
   const many = layers.length > 1 ? `${layers.length} layers` : "";
   const jacobian = jacobianOf(analysis, parameters);
   const size = jacobian && `J ${formatShortShape(jacobian.shape)} ${formatBytes(jacobian.bytes)}`;

@@ -1,7 +1,10 @@
 import type { Analysis, ParameterAnalysis, Place } from "../../protocol/analysis";
 import type { Shown } from "./shown";
 
-/** What stands on one line of a file: layers, with their parameters, and parameters that belong to no layer. */
+/**
+ * What stands on one line of a file: the layers that it makes, itself or by functions that it calls, with their parameters;
+ * and parameters that belong to no layer.
+ */
 export interface Share {
   readonly shown: Shown;
   readonly analysis: Analysis;
@@ -22,23 +25,26 @@ export function sharesByLine(path: string, models: readonly Shown[]): Map<number
     };
     const byName = new Map(analysis.parameters.map((parameter) => [parameter.name, parameter]));
     const inLayers = new Set(analysis.layers.flatMap(({ parameters }) => parameters));
-    const lines = new Map<number, { layers: Analysis["layers"][number][]; parameters: ParameterAnalysis[] }>();
+    const onLines = new Map<number, { layers: Analysis["layers"][number][]; parameters: ParameterAnalysis[] }>();
     const at = (line: number): { layers: Analysis["layers"][number][]; parameters: ParameterAnalysis[] } => {
-      const known = lines.get(line) ?? { layers: [], parameters: [] };
-      lines.set(line, known);
+      const known = onLines.get(line) ?? { layers: [], parameters: [] };
+      onLines.set(line, known);
       return known;
     };
     for (const layer of analysis.layers) {
-      const line = lineOf(layer.source);
-      if (line === null) continue;
-      at(line).layers.push(layer);
-      at(line).parameters.push(...layer.parameters.flatMap((name) => byName.get(name) ?? []));
+      // A line that calls a function which makes layers has its share of them, as in a profile
+      const lines = new Set([layer.source, ...layer.callers].map(lineOf));
+      for (const line of lines) {
+        if (line === null) continue;
+        at(line).layers.push(layer);
+        at(line).parameters.push(...layer.parameters.flatMap((name) => byName.get(name) ?? []));
+      }
     }
     for (const parameter of analysis.parameters) {
       const line = inLayers.has(parameter.name) ? null : lineOf(parameter.source);
       if (line !== null) at(line).parameters.push(parameter);
     }
-    for (const [line, { layers, parameters }] of lines) {
+    for (const [line, { layers, parameters }] of onLines) {
       shares.set(line, [...(shares.get(line) ?? []), { shown, analysis, layers, parameters }]);
     }
   }

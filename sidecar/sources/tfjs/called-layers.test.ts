@@ -39,6 +39,17 @@ describe("the layers of a model", () => {
     expect(model.files).toEqual([model.file]);
   });
 
+  it("know the lines of the functions that led to them, each once", async () => {
+    const model = await load(`const dense = (units: number) => L.dense({ units });
+      function block(x: tf.SymbolicTensor): tf.SymbolicTensor {
+        return dense(3).apply(dense(2).apply(x)) as tf.SymbolicTensor;
+      }
+      const x = tf.input({ shape: [4] });
+      export const model = tf.model({ inputs: x, outputs: L.reLU().apply(block(x)) as tf.SymbolicTensor });`);
+    const lines = model.layers.map(({ source, callers }) => [source, ...callers].map((place) => place?.line));
+    expect(lines).toEqual([[3, 5, 8], [3, 5, 8], [8]]);
+  });
+
   it("have the names of the models that they are in", async () => {
     const model = await load(`const inner = tf.sequential({ name: "inner", layers: [
         L.dense({ name: "a", units: 3, inputShape: [2] }), L.reLU({ name: "b" })] });

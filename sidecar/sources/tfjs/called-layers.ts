@@ -1,5 +1,5 @@
 import type { LayerInfo } from "../model";
-import { ownerOf, type CalledLayer } from "./layers";
+import { callersOfLayer, ownerOf, type CalledLayer } from "./layers";
 import { tf } from "./tensorflow";
 import type { Traced } from "./tracing";
 
@@ -28,6 +28,7 @@ export function layersOf({ layers: called, weights }: Pick<Traced, "layers" | "w
       name: call.path,
       kind: call.layer.getClassName() || call.layer.constructor.name,
       source: call.constructed,
+      callers: callersOfLayer(call.layer),
       outputs: call.outputs.map((shape) => (shape[0] === size ? shape.slice(1) : shape)),
       parameters: parameters.get(call) ?? [],
     }));

@@ -1,6 +1,6 @@
 import type { Source } from "../../graph/graph";
 import type { Shape } from "../../graph/types";
-import { userFrames } from "./places";
+import { userFrames, userStack } from "./places";
 import { tf } from "./tensorflow";
 
 /**
@@ -27,6 +27,7 @@ interface WeightOwner {
 }
 
 const constructionPlaces = new WeakMap<Layer, Source>();
+const callers = new WeakMap<Layer, readonly Source[]>();
 const owners = new WeakMap<LayerVariable, WeightOwner>();
 const calls: LayerCall[] = [];
 
@@ -36,6 +37,11 @@ export function currentLayer(): LayerCall | null {
 
 export function placeOfLayer(layer: Layer): Source | null {
   return constructionPlaces.get(layer) ?? null;
+}
+
+/** The lines of functions that led to the line that constructed it, innermost first. */
+export function callersOfLayer(layer: Layer): readonly Source[] {
+  return callers.get(layer) ?? [];
 }
 
 export function ownerOf(weight: LayerVariable): WeightOwner | null {
@@ -76,8 +82,10 @@ export function observeLayers(): void {
     configurable: true,
     set(this: Layer, id: number) {
       Object.defineProperty(this, "id", { value: id, writable: true, enumerable: true, configurable: true });
-      const { innermost } = userFrames((site) => isConstructorOf(this, site));
+      const isSkipped = (site: NodeJS.CallSite): boolean => isConstructorOf(this, site);
+      const { innermost } = userFrames(isSkipped);
       if (innermost) constructionPlaces.set(this, innermost);
+      callers.set(this, userStack(isSkipped).slice(1));
       observeCalls(this);
     },
   });

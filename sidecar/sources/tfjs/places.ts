@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
-import type { Source } from "../../graph/graph";
+import { formatSource, type Source } from "../../graph/graph";
 
 /**
  * Where user code is: finds, in V8's call stack, the frames of bundled user code and maps them back to the user's own
@@ -56,19 +56,44 @@ export function userFrames(isSkipped?: (site: NodeJS.CallSite) => boolean): User
   let count = 0;
   let innermost: Source | null = null;
   let inPackage: Source | null = null;
-  for (const site of callSites()) {
-    const file = site.getFileName();
-    const bundle = typeof file === "string" ? bundleOf(file) : null;
-    if (bundle === null) continue;
-    if (count === 0 && isSkipped?.(site)) continue;
+  for (const { bundle, site } of userSites(isSkipped)) {
     count++;
     if (innermost !== null) continue;
     const place = placeIn(bundle, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);
     if (place === null) continue;
-    if (/[\\/]node_modules[\\/]/.test(place.file)) inPackage ??= place;
+    if (isInPackage(place)) inPackage ??= place;
     else innermost = place;
   }
   return { count, innermost: innermost ?? inPackage };
+}
+
+/** All places of the present call stack in files of the user's own, innermost first, each line once. */
+export function userStack(isSkipped?: (site: NodeJS.CallSite) => boolean): Source[] {
+  const stack = new Map<string, Source>();
+  for (const { bundle, site } of userSites(isSkipped)) {
+    const place = placeIn(bundle, site.getLineNumber() ?? 1, site.getColumnNumber() ?? 1);
+    if (place === null || isInPackage(place)) continue;
+    const line = formatSource(place);
+    if (!stack.has(line)) stack.set(line, place);
+  }
+  return [...stack.values()];
+}
+
+function* userSites(
+  isSkipped?: (site: NodeJS.CallSite) => boolean,
+): Generator<{ readonly bundle: string; readonly site: NodeJS.CallSite }> {
+  let isFirst = true;
+  for (const site of callSites()) {
+    const file = site.getFileName();
+    const bundle = typeof file === "string" ? bundleOf(file) : null;
+    if (bundle === null || (isFirst && isSkipped?.(site))) continue;
+    isFirst = false;
+    yield { bundle, site };
+  }
+}
+
+function isInPackage({ file }: Source): boolean {
+  return /[\\/]node_modules[\\/]/.test(file);
 }
 
 /** The innermost user frame of an error that user code threw. */
@@ -101,7 +126,7 @@ export function innermostPlace(frames: readonly Frame[]): Source | null {
     const bundle = bundleOf(file);
     const place = bundle === null ? null : placeIn(bundle, line, column);
     if (place === null) continue;
-    if (!/[\\/]node_modules[\\/]/.test(place.file)) return place;
+    if (!isInPackage(place)) return place;
     inPackage ??= place;
   }
   return inPackage;
