@@ -17,6 +17,7 @@
 // - Nothing sleeps. What acts (`runCommand`, `press`, `click...`) tries until it has acted, and what waits for
 //   something says so (`waitFor...`, `hoverOn` with an expression). What only reads (`inlayHints`, `rows`, `list`)
 //   reads what shows at that moment: poll it, with expect.poll or `until`.
+// - Give the tests of a file some minutes: a window takes 5 s to load on an idle machine, and much more on a busy one.
 // - The editor draws only what is in view: `goTo` a line before reading it, and keep test files short.
 // - Labels of commands, buttons and rows are given whole, as a user reads them; a part is an expression.
 // - Whatever has no name here is to be found through `window.page`, with the selectors of playwright.

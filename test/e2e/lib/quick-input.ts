@@ -1,6 +1,6 @@
 // The box at the top of the window: command palette, file picker, and what commands ask with.
 import type { Locator, Page } from "playwright-core";
-import { matches, plain, until, type Pattern } from "./wait";
+import { matches, plain, textOf, until, type Pattern } from "./wait";
 
 export interface QuickInputEntry {
   label: string;
@@ -30,7 +30,7 @@ export class QuickInput {
 
   /** Runs a command of the palette by its whole label, such as `View: Show Explorer`. */
   async runCommand(label: string): Promise<void> {
-    const entry = this.rows.filter({ has: this.page.locator(".label-name", { hasText: exactly(label) }) });
+    const entry = this.rows.filter({ has: this.page.locator(".label-name", { hasText: textOf(label) }) });
     await this.ask("F1", `>${label}`, `the command '${label}' in the palette`, async () => {
       if ((await entry.count()) === 0) return false;
       await entry.first().click({ timeout: 2000 });
@@ -41,7 +41,7 @@ export class QuickInput {
   /** Whether the palette offers a command now. */
   async offers(label: string): Promise<boolean> {
     let offered = false;
-    const entry = this.rows.filter({ has: this.page.locator(".label-name", { hasText: exactly(label) }) });
+    const entry = this.rows.filter({ has: this.page.locator(".label-name", { hasText: textOf(label) }) });
     await this.ask("F1", `>${label}`, "the palette's list", async () => {
       const texts = await this.rows.locator(".label-name").allInnerTexts();
       // The list is filled in steps; something always matches or the palette says that nothing does.
@@ -97,11 +97,9 @@ export class QuickInput {
 
   /** Picks the entry with this label. */
   async pick(label: Pattern): Promise<void> {
+    const name = this.page.locator(".label-name", { hasText: textOf(label) });
     await until(`the entry '${String(label)}'`, async () => {
-      const labels = (await this.rows.locator(".label-name").allInnerTexts()).map(plain);
-      const index = labels.findIndex((text) => matches(text, label));
-      if (index < 0) return false;
-      await this.rows.nth(index).click({ timeout: 2000 });
+      await this.rows.filter({ has: name }).first().click({ timeout: 2000 });
       return true;
     });
   }
@@ -152,8 +150,4 @@ export class QuickInput {
       return accept();
     });
   }
-}
-
-function exactly(text: string): RegExp {
-  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
 }

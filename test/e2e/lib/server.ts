@@ -46,6 +46,10 @@ export async function startServer(vsix: readonly string[], variables: NodeJS.Pro
   const quiet = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"];
   const listening = ["--auth", "none", "--bind-addr", "127.0.0.1:0"];
   const child = spawn(node, [entry, ...common, ...quiet, ...listening], { env, stdio: ["ignore", "pipe", "pipe"] });
+  // Tests that are broken off leave nothing behind either.
+  const kill = (): boolean => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.removeListener("exit", kill));
   let printed = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (printed += String(text)));
   const url = await until("the server to listen", () => {

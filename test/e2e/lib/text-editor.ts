@@ -2,7 +2,7 @@
 import type { Locator, Page } from "playwright-core";
 import { hintsOf, placeOf, readLines, shownText, sourceText, type LineText } from "./lines";
 import type { QuickInput } from "./quick-input";
-import { matches, plain, until, type Pattern } from "./wait";
+import { plain, textOf, until, type Pattern } from "./wait";
 
 export class TextEditor {
   constructor(
@@ -20,7 +20,10 @@ export class TextEditor {
   /** Opens a file of the workspace and gives its editor the focus. */
   async open(name: string): Promise<void> {
     await this.quickInput.goTo(name, name.split("/").at(-1));
-    await this.area(name).waitFor();
+    await until(`'${name}' in front`, async () => {
+      const uri = await this.area().getAttribute("data-uri", { timeout: 2000 });
+      return uri?.endsWith(`/${encodeURI(name)}`);
+    });
     await this.focus();
   }
 
@@ -124,10 +127,10 @@ export class TextEditor {
   async clickCodeLens(title: Pattern): Promise<void> {
     const lenses = this.area().locator(".codelens-decoration a[role=button]");
     await until(`the code lens '${String(title)}'`, async () => {
-      const titles = (await lenses.allInnerTexts()).map((text) => plain(text).trim());
-      const index = titles.findIndex((text) => matches(text, title));
-      if (index < 0) return false;
-      await lenses.nth(index).click({ timeout: 2000 });
+      await lenses
+        .filter({ hasText: textOf(title) })
+        .first()
+        .click({ timeout: 2000 });
       return true;
     });
   }
@@ -201,13 +204,12 @@ export class TextEditor {
   async applyQuickFix(title: Pattern): Promise<void> {
     await until(`the quick fix '${String(title)}'`, async () => {
       const rows = await this.openQuickFixes();
-      const labels = (await rows.allInnerTexts()).map((label) => plain(label).trim());
-      const index = labels.findIndex((label) => matches(label, title));
-      if (index < 0) {
+      const row = rows.filter({ hasText: textOf(title) });
+      if ((await row.count()) === 0) {
         await this.page.keyboard.press("Escape");
         return false;
       }
-      await rows.nth(index).click({ timeout: 2000 });
+      await row.first().click({ timeout: 2000 });
       return true;
     });
   }

@@ -1,6 +1,6 @@
 // A tree in the side bar, by the title of its view.
 import type { Locator, Page } from "playwright-core";
-import { matches, plain, until, type Pattern } from "./wait";
+import { plain, textOf, until, type Pattern } from "./wait";
 
 export interface TreeRow {
   label: string;
@@ -71,13 +71,22 @@ export class TreeView {
     return plain(await this.pane.locator(".welcome-view-content").innerText());
   }
 
-  /** The row in view with this label; `nth` where several have it. */
-  async row(label: Pattern, nth = 0): Promise<Locator> {
-    return until(`the row '${String(label)}'`, async () => {
-      const labels = await this.list.locator(".label-name").allInnerTexts();
-      const indices = labels.flatMap((text, index) => (matches(plain(text), label) ? [index] : []));
-      return indices.length > nth ? this.list.nth(indices[nth]) : undefined;
-    });
+  /** The first row in view with this label, once the rows have stopped moving. */
+  async row(label: Pattern): Promise<Locator> {
+    const name = this.page.locator(".label-name", { hasText: textOf(label) });
+    const row = this.list.filter({ has: name }).first();
+    let before = "";
+    await until(
+      `the row '${String(label)}'`,
+      async () => {
+        const now = JSON.stringify(await this.rows());
+        const settled = now === before;
+        before = now;
+        return settled && (await row.count()) > 0;
+      },
+      { interval: 100 },
+    );
+    return row;
   }
 
   async expand(label: Pattern): Promise<void> {

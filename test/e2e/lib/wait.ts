@@ -5,6 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** How long anything may take, in milliseconds, unless a call says otherwise. Generous: machines may be busy. */
 export const patience = 30_000;
 
+/** How long a window may take to load, with the extensions in it. */
+export const loading = 120_000;
+
 /**
  * Asks until the answer is not undefined, null or false, and returns it. An error that the question throws counts as
  * no answer. When time is up, the error names what was waited for and, where there was one, the last error.
@@ -41,4 +44,11 @@ export type Pattern = string | RegExp;
 
 export function matches(text: string, pattern: Pattern): boolean {
   return typeof pattern === "string" ? text === pattern : pattern.test(text);
+}
+
+/** The same for playwright's `hasText`, which sees the text with its non-breaking spaces. */
+export function textOf(pattern: Pattern): RegExp {
+  if (typeof pattern !== "string") return new RegExp(pattern.source.replaceAll(" ", "\\s"), pattern.flags);
+  const escaped = pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^\\s*${escaped.replaceAll(" ", "\\s")}\\s*$`);
 }

@@ -10,7 +10,7 @@ import type { Server } from "./server";
 import { StatusBar } from "./status-bar";
 import { TextEditor } from "./text-editor";
 import { TreeView } from "./tree-view";
-import { until } from "./wait";
+import { loading, until } from "./wait";
 import { Webview } from "./webview";
 
 export interface WindowOptions {
@@ -54,6 +54,7 @@ const quietSettings = {
   "typescript.validate.enable": false,
   "window.confirmBeforeClose": "never",
   "workbench.colorTheme": "Dark Modern",
+  "workbench.editor.revealIfOpen": true,
   "workbench.enableExperiments": false,
   "workbench.layoutControl.enabled": false,
   "workbench.reduceMotion": "on",
@@ -108,16 +109,18 @@ export class EditorWindow {
     // Changes that are not saved are lost without a question when a window closes or reloads.
     page.on("dialog", (dialog) => void dialog.accept());
     await window.notifications.record();
-    await page.goto(`${server.url}?folder=${encodeURIComponent(folder)}`);
-    await page.locator(".explorer-folders-view .monaco-list-row").first().waitFor();
+    await page.goto(`${server.url}?folder=${encodeURIComponent(folder)}`, { timeout: loading });
+    await page.locator(".explorer-folders-view .monaco-list-row").first().waitFor({ timeout: loading });
     await window.waitUntilReady();
     return window;
   }
 
   private async waitUntilReady(): Promise<void> {
-    await this.page.locator(".monaco-workbench .statusbar-item").first().waitFor();
+    await this.page.locator(".monaco-workbench .statusbar-item").first().waitFor({ timeout: loading });
     if (this.options.trust === "asked") await this.dialog.text();
-    else if (this.options.ready !== undefined) await this.statusBar.item(this.options.ready).waitFor();
+    else if (this.options.ready !== undefined) {
+      await this.statusBar.item(this.options.ready).waitFor({ timeout: loading });
+    }
   }
 
   /** Opens a file of the workspace, by its path in it. */
@@ -163,7 +166,9 @@ export class EditorWindow {
   async reload(): Promise<void> {
     await this.page.evaluate("window.isOfBefore = true");
     await this.runCommand("Developer: Reload Window");
-    await until("the window to reload", () => this.page.evaluate<boolean>("window.isOfBefore !== true"));
+    await until("the window to reload", () => this.page.evaluate<boolean>("window.isOfBefore !== true"), {
+      timeout: loading,
+    });
     await this.waitUntilReady();
   }
 
