@@ -143,56 +143,81 @@ export async function setUpTensorflow(options: SetupOptions, callbacks: SetupCal
     throw new EngineError([unsupported, ...missing].filter(Boolean).join(" "));
 
   const partial = startPartial(folder);
-  try {
-    const packageDir = packageIn(partial);
-    report("package", `Installing ${name} ${version}`);
-    await step("npm could not install the package", "Check that npm can reach its registry.", () =>
-      installPackage(tools, partial, run),
-    );
-    report("library", "Downloading TensorFlow");
-    await step(
-      "TensorFlow could not be downloaded",
-      "Check that pip can reach its index, and has a wheel for this Python.",
-      () =>
-        watchingSize(
-          partial,
-          sizes[wheel].download,
-          (part) => report("library", "Downloading TensorFlow", part),
-          () => takeLibrary(tools, partial, packageDir, wheel, run),
-        ),
-    );
-    if (wheel === "tensorflow" && !hasCuda()) {
-      report("cuda", "Downloading NVIDIA's libraries");
-      await step(
-        "NVIDIA's libraries could not be downloaded",
-        "Install CUDA 12 and cuDNN 9 yourself, and try again.",
-        () =>
-          watchingSize(
-            partial,
-            sizes.cuda.download,
-            (part) => report("cuda", "Downloading NVIDIA's libraries", part),
-            () => takeCuda(tools, partial, packageDir, run),
-          ),
-      );
+  const packageDir = packageIn(partial);
+  /** A step that may fail; where it downloads so many bytes, how far it is can be told. */
+  const stage = async <T>(
+    name: SetupStep,
+    { message, failure, advice, bytes }: Stage,
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    report(name, message);
+    const tell = (): void => report(name, message, Math.min(0.99, folderSize(downloadsIn(partial)) / bytes!));
+    const timer = bytes === undefined ? undefined : setInterval(tell, 500);
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      throw new EngineError(`TensorFlow was not set up: ${failure} (${error.reason.replace(/\.$/, "")}). ${advice}`);
+    } finally {
+      clearInterval(timer);
     }
-    report("build", "Building the package");
-    await step("the package could not be built", "Check that a C++ compiler for C++17 and make are installed.", () =>
-      buildPackage(tools, packageDir, run),
-    );
-    report("verify", "Multiplying two matrices");
-    const { usesGpu } = await step("what was built does not work", "See the log for all that was printed.", () =>
-      probe(packageDir, run),
-    );
+  };
+  try {
+    await stage("package", stages.package, () => installPackage(tools, partial, run));
+    const library = { ...stages.library, bytes: sizes[wheel].download };
+    await stage("library", library, () => takeLibrary(tools, partial, packageDir, wheel, run));
+    if (wheel === "tensorflow" && !hasCuda()) {
+      await stage("cuda", stages.cuda, () => takeCuda(tools, partial, packageDir, run));
+    }
+    await stage("build", stages.build, () => buildPackage(tools, packageDir, run));
+    const { usesGpu } = await stage("verify", stages.verify, () => probe(packageDir, run));
+    rmSync(downloadsIn(partial), { recursive: true });
     writeFileSync(markerOf(partial), marking(wheel));
     signal?.throwIfAborted();
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(partial, folder);
+    putInPlace(partial, folder);
     report("verify", "Done", 1);
     return { packageDir: packageIn(folder), usesGpu };
   } finally {
     rmSync(partial, { recursive: true, force: true });
   }
 }
+
+interface Stage {
+  readonly message: string;
+  readonly failure: string;
+  readonly advice: string;
+  /** What it downloads to the folder that is watched. */
+  readonly bytes?: number;
+}
+
+const stages: Record<Exclude<SetupStep, "check">, Stage> = {
+  package: {
+    message: `Installing ${name} ${version}`,
+    failure: "npm could not install the package",
+    advice: "Check that npm can reach its registry.",
+  },
+  library: {
+    message: "Downloading TensorFlow",
+    failure: "TensorFlow could not be downloaded",
+    advice: "Check that pip can reach its index, and has a wheel for this Python.",
+  },
+  cuda: {
+    message: "Downloading NVIDIA's libraries",
+    failure: "NVIDIA's libraries could not be downloaded",
+    advice: "Install CUDA 12 and cuDNN 9 yourself, and try again.",
+    bytes: sizes.cuda.download,
+  },
+  build: {
+    message: "Building the package",
+    failure: "the package could not be built",
+    advice: "Check that a C++ compiler for C++17 and make are installed.",
+  },
+  verify: {
+    message: "Multiplying two matrices",
+    failure: "what was built does not work",
+    advice: "See the log for all that was printed.",
+  },
+};
 
 /** The one that is asked for, or else the one for GPUs where there is a driver for one. */
 export function wheelOf({ wheel }: Pick<SetupOptions, "wheel">): Wheel {
@@ -264,12 +289,24 @@ function startPartial(folder: string): string {
   const prefix = `${basename(folder)}.partial-`;
   mkdirSync(dirname(folder), { recursive: true });
   for (const entry of readdirSync(dirname(folder)).filter((entry) => entry.startsWith(prefix))) {
-    const pid = Number(entry.slice(prefix.length));
+    const pid = parseInt(entry.slice(prefix.length));
     if (pid === process.pid || !isRunning(pid)) rmSync(join(dirname(folder), entry), { recursive: true, force: true });
   }
   const partial = join(dirname(folder), `${prefix}${process.pid}`);
-  mkdirSync(join(partial, "downloads"), { recursive: true });
+  mkdirSync(downloadsIn(partial), { recursive: true });
   return partial;
+}
+
+function downloadsIn(partial: string): string {
+  return join(partial, "downloads");
+}
+
+/** What was there before is moved away whole, and then removed. */
+function putInPlace(partial: string, folder: string): void {
+  const old = `${partial}-old`;
+  if (existsSync(folder)) renameSync(folder, old);
+  renameSync(partial, folder);
+  rmSync(old, { recursive: true, force: true });
 }
 
 function isRunning(pid: number): boolean {
@@ -278,32 +315,6 @@ function isRunning(pid: number): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-}
-
-/** One sentence where a step fails: which, why, and what to do. */
-async function step<T>(failure: string, advice: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    throw new EngineError(`TensorFlow was not set up: ${failure} (${error.reason.replace(/\.$/, "")}). ${advice}`);
-  }
-}
-
-/** Tells how far a download has come, by what has been written so far. */
-async function watchingSize<T>(
-  folder: string,
-  expected: number,
-  tell: (part: number) => void,
-  work: () => Promise<T>,
-): Promise<T> {
-  const downloads = join(folder, "downloads");
-  const timer = setInterval(() => tell(Math.min(0.99, folderSize(downloads) / expected)), 500);
-  try {
-    return await work();
-  } finally {
-    clearInterval(timer);
   }
 }
 
@@ -323,7 +334,7 @@ async function takeFromWheels(
   target: string,
   run: RunOptions,
 ): Promise<void> {
-  const downloads = join(folder, "downloads");
+  const downloads = downloadsIn(folder);
   const env = { ...process.env, TMPDIR: downloads };
   const download = ["-m", "pip", "download", "--retries", "1", "--no-deps", "--no-cache-dir", "--only-binary=:all:"];
   const tool = (args: string[]): Tool => ({ command: python, args, env, cwd: downloads });
