@@ -18,12 +18,12 @@ const mayImport = {
   analysis: ["graph", "primitives", "transforms", "quantities", "planner", "sources", "protocol"],
   server: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker"],
+    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker", "setup"],
   ],
   formats: ["graph"],
   cache: [],
   engines: ["graph", "primitives", "transforms", "cache"],
-  sources: ["graph", "primitives", "transforms", "cache"],
+  sources: ["graph", "primitives", "transforms", "cache", "protocol"],
   worker: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
     ...["sources", "engines", "protocol", "formats", "cache"],

@@ -5,6 +5,8 @@ import {
   CloseAction,
   ErrorAction,
   LanguageClient,
+  LSPErrorCodes,
+  ResponseError,
   RevealOutputChannelOn,
   type CancellationToken,
   type MessageSignature,
@@ -144,10 +146,14 @@ function connect(address: string, token: string): Promise<WebSocket> {
 class QuietClient extends LanguageClient {
   override handleFailedRequest<T>(
     type: MessageSignature,
-    _token: CancellationToken | undefined,
+    token: CancellationToken | undefined,
     error: unknown,
     defaultValue: T,
   ): T {
+    // What the editor does not want any more has not gone wrong
+    if (error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled) {
+      return super.handleFailedRequest(type, token, error, defaultValue);
+    }
     this.warn(`${type.method} failed`, error, false);
     return defaultValue;
   }

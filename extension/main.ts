@@ -12,6 +12,7 @@ import { activatePanel } from "./panel";
 import { Runs } from "./runs";
 import { onSettings, readSettings } from "./settings";
 import { Sidecar } from "./sidecar";
+import { activateSetUpGpu } from "./set-up-gpu";
 import { activateStatus } from "./status";
 import { Store } from "./store";
 import { activateDevicesView } from "./views/devices";
@@ -66,6 +67,7 @@ export function activate(context: vscode.ExtensionContext): void {
     activateComputeJacobian(app),
     activateChooseDevice(app),
     activateExportResults(app),
+    activateSetUpGpu(app),
     activateOpenExample(app),
     activatePanel(app),
     activateStatus(app),

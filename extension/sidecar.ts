@@ -54,9 +54,10 @@ export class Sidecar implements vscode.Disposable {
     this.client?.tell("kernelscope/settings", settings);
   }
 
-  on<M extends keyof Notices>(method: M, listener: NoticeListener<M>): void {
+  on<M extends keyof Notices>(method: M, listener: NoticeListener<M>): vscode.Disposable {
     const known = this.listeners.get(method) ?? new Set();
     this.listeners.set(method, known.add(listener));
+    return new vscode.Disposable(() => known.delete(listener));
   }
 
   /** Starts it, unless it runs. Rejects with a sentence where it cannot be started, which has been shown then. */

@@ -139,6 +139,23 @@ export interface JacobianSummary {
   readonly measuredPeakBytes: number;
 }
 
+/** What setting up a native TensorFlow.js would do. */
+export interface SetupPlan {
+  /** One that works already: nothing need be done. */
+  readonly found: InstalledTensorflow | null;
+  readonly downloads: readonly { readonly name: string; readonly bytes: number }[];
+  readonly downloadBytes: number;
+  /** What it takes when it is done. */
+  readonly diskBytes: number;
+  /** A sentence for each thing that has to be put right first. */
+  readonly missing: readonly string[];
+}
+
+export interface InstalledTensorflow {
+  readonly packageDir: string;
+  readonly usesGpu: boolean;
+}
+
 /** A long computation fails as data, not as an error of the protocol. */
 export type Outcome<T> =
   | { readonly kind: "done"; readonly result: T }
@@ -153,6 +170,13 @@ export interface Requests {
   "kernelscope/find": { params: { uris: readonly string[] }; result: readonly FileState[] };
   "kernelscope/jacobian": { params: JacobianRequest; result: Outcome<JacobianSummary> };
   "kernelscope/devices": { params: Record<string, never>; result: Devices };
+  /** `near`: folders in or above which there may be a native TensorFlow.js already. */
+  "kernelscope/planSetup": { params: { folder: string; near: readonly string[] }; result: SetupPlan };
+  /** `advice`: what the user should know of it, a sentence; null where all is well. */
+  "kernelscope/setUp": {
+    params: { run: string; folder: string };
+    result: Outcome<InstalledTensorflow & { readonly advice: string | null }>;
+  };
 }
 
 /** Notifications of the extension, by method. */
@@ -166,5 +190,6 @@ export interface Notices {
   "kernelscope/file": FileState;
   /** The device that predictions are made for. */
   "kernelscope/device": DeviceInfo;
-  "kernelscope/progress": { readonly run: string; readonly fraction: number };
+  /** Of a computation, or of a setup, which says what it is doing. */
+  "kernelscope/progress": { readonly run: string; readonly fraction: number; readonly message?: string };
 }

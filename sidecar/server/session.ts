@@ -20,7 +20,9 @@ import { diagnostics } from "./features/diagnostics";
 import { hover } from "./features/hover";
 import { inlayHints } from "./features/inlay-hints";
 import type { Shown } from "./features/shown";
+import { planSetup } from "../setup/tensorflow";
 import type { ModelEntry } from "./model";
+import { setUp } from "./setup";
 import { Models } from "./models";
 import { pathOf, Texts } from "./texts";
 
@@ -147,6 +149,13 @@ export class Session {
       ...(await this.models!.devices(signalOf(token))),
       profiles,
     }));
+    this.on("kernelscope/planSetup", ({ folder, near }) => planSetup({ folder }, near));
+    this.on("kernelscope/setUp", ({ run, folder }, token) =>
+      setUp(folder, signalOf(token), {
+        onProgress: (fraction, message) => void this.notify("kernelscope/progress", { run, fraction, message }),
+        onOutput: (text) => this.connection.console.info(text),
+      }),
+    );
     this.connection.onNotification("kernelscope/settings" satisfies keyof Told, (settings: Settings) => {
       this.settings = settings;
       void this.models?.configure(settings).then(() => {
