@@ -64,7 +64,7 @@ const zones = [
 ];
 
 export default defineConfig(
-  { ignores: ["dist/", "coverage/", "node_modules/", "**/fixtures/"] },
+  { ignores: ["dist/", "coverage/", "node_modules/", "test-artifacts/", "**/fixtures/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,

@@ -34,6 +34,9 @@ const REST_MS = 150;
 /** How long a worker waits for a request before its memory is given back. */
 const SPARE_MS = 10 * 60_000;
 
+/** Folders whose files are not the user's own. */
+const OF_OTHERS = /[\\/](node_modules|\.git)[\\/]/;
+
 /** Whom the models tell of what has changed. */
 export interface ModelsHost {
   uriOf(path: string): string;
@@ -61,6 +64,7 @@ export class Models implements TextListener {
   private spareTimer: NodeJS.Timeout | null = null;
   private detected: Promise<DeviceInfo> | null = null;
   private readonly runs = new Set<AbortController>();
+  private isRestoring = false;
   private disposed = false;
 
   constructor(
@@ -109,13 +113,17 @@ export class Models implements TextListener {
 
   /** A file was changed by something else than the editor. */
   async changedOnDisk(path: string): Promise<void> {
+    const isKnown = this.files.has(path) || this.dependents(path).length > 0;
+    // A package manager changes thousands of files at once
+    if (!isKnown && OF_OTHERS.test(path)) return;
     const text = await savedText(path);
     if (text === null) {
       this.forget(path);
       return;
     }
     if (!this.open.has(path)) this.asOnDisk(path, text);
-    await this.refresh(path);
+    if (isKnown) await this.refresh(path);
+    else await this.discover(path, text);
   }
 
   private asOnDisk(path: string, text: string): void {
@@ -399,23 +407,28 @@ export class Models implements TextListener {
 
   // What is known
 
+  /** Takes over what an earlier sidecar knew. Until that is done nothing is told: it would be less than is known. */
   async restore(files: readonly FileState[]): Promise<void> {
-    for (const { uri, models } of files) {
-      const path = pathOf(uri);
-      const text = this.open.get(path) ?? (await savedText(path));
-      if (text === null) continue;
-      await this.discover(path, text);
-      const file = this.files.get(path);
-      if (file === undefined) continue;
-      for (const state of models) {
-        const entry = file.models.get(modelKey(path, state.export));
-        if (entry === undefined || state.analysis === null || entry.wasEvaluated) continue;
-        const saved = new Map(
-          await Promise.all(Object.keys(state.digests).map(async (each) => [each, await savedText(each)] as const)),
-        );
-        entry.restore(state, this.asOpen(EvaluatedFiles.restored(state.digests, saved)));
-      }
-      this.changed(path);
+    this.isRestoring = true;
+    try {
+      for (const file of files) await this.restoreFile(file);
+    } finally {
+      this.isRestoring = false;
+      for (const path of this.files.keys()) this.changed(path);
+    }
+  }
+
+  private async restoreFile({ uri, models }: FileState): Promise<void> {
+    const path = pathOf(uri);
+    const text = this.open.get(path) ?? (await savedText(path));
+    if (text === null) return;
+    await this.discover(path, text);
+    for (const state of models) {
+      const entry = this.files.get(path)?.models.get(modelKey(path, state.export));
+      if (entry === undefined || state.analysis === null || entry.wasEvaluated) continue;
+      const saved = new Map<string, string | null>();
+      for (const each of Object.keys(state.digests)) saved.set(each, await savedText(each));
+      entry.restore(state, this.asOpen(EvaluatedFiles.restored(state.digests, saved)));
     }
   }
 
@@ -457,7 +470,7 @@ export class Models implements TextListener {
   }
 
   private changed(path: string): void {
-    if (!this.disposed && this.files.has(path)) this.host.changed(this.fileState(path));
+    if (!this.disposed && !this.isRestoring && this.files.has(path)) this.host.changed(this.fileState(path));
   }
 
   dispose(): void {
