@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import { ConnectionError } from "vscode-languageserver/node";
 import { createWebSocketStream, WebSocketServer } from "ws";
 import { version } from "../package.json";
 import { Session } from "./server/session";
@@ -29,6 +30,7 @@ export function serve({ port, untilInputEnds }: ServeOptions): Promise<never> {
     perMessageDeflate: false,
     verifyClient: ({ req }: { req: IncomingMessage }) => isAdmitted(req, token),
   });
+  process.on("unhandledRejection", outlive).on("uncaughtException", outlive);
   const end = (): void => {
     for (const session of sessions) session.dispose();
     // Workers that are told to end are given the time to
@@ -55,6 +57,13 @@ export function serve({ port, untilInputEnds }: ServeOptions): Promise<never> {
   return new Promise((_, reject) => {
     server.on("error", reject);
   });
+}
+
+/** What goes wrong in one conversation is told in the log, and does not end the others. */
+function outlive(error: unknown): void {
+  // Something was still to be said to an editor that has gone
+  if (error instanceof ConnectionError) return;
+  console.error(error);
 }
 
 /** Who has the token. A browser, in which any page may try, always tells its origin: none is let in. */

@@ -50,9 +50,11 @@ export class Session {
       this.initialize(initializationOptions as InitializationOptions),
     );
     this.connection.onInitialized(() => {
-      void this.connection.client.register(DidChangeWatchedFilesNotification.type, {
-        watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json}" }],
-      });
+      this.connection.client
+        .register(DidChangeWatchedFilesNotification.type, {
+          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json}" }],
+        })
+        .catch(isUnable);
       this.tellDevice();
     });
     this.connection.onExit(onExit);
@@ -193,8 +195,8 @@ export class Session {
   private redraw(): void {
     this.gathering ??= setTimeout(() => {
       this.gathering = null;
-      void this.connection.languages.inlayHint.refresh();
-      void this.connection.sendRequest("workspace/codeLens/refresh");
+      this.connection.languages.inlayHint.refresh().catch(isUnable);
+      this.connection.sendRequest("workspace/codeLens/refresh").catch(isUnable);
       this.diagnose();
     }, GATHER_MS);
   }
@@ -208,6 +210,11 @@ export class Session {
       else this.diagnosed.delete(path);
     }
   }
+}
+
+/** An editor that refuses, or goes before it has answered, does without. */
+function isUnable(): void {
+  return;
 }
 
 function signalOf(token: CancellationToken): AbortSignal {
