@@ -37,6 +37,12 @@ const SPARE_MS = 10 * 60_000;
 /** Folders whose files are not the user's own. */
 const OF_OTHERS = /[\\/](node_modules|\.git)[\\/]/;
 
+const notTrusted: ModelFault = {
+  fault: "model",
+  message: "This workspace is not trusted, so its code is not run; trust it to have the model evaluated.",
+  source: null,
+};
+
 /** Whom the models tell of what has changed. */
 export interface ModelsHost {
   uriOf(path: string): string;
@@ -199,10 +205,7 @@ export class Models implements TextListener {
 
   /** Evaluates a model. Another evaluation of it that is in progress is given up. */
   async evaluate(path: string, exportName: string | null, signal?: AbortSignal): Promise<Outcome<ModelState>> {
-    if (!this.mayEvaluate(path)) {
-      const message = "This workspace is not trusted, so its code is not run; trust it to have the model evaluated.";
-      return { kind: "failed", fault: { fault: "model", message, source: null } };
-    }
+    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
     const entry = this.entryIn(this.files.get(path) ?? this.newFile(path), exportName);
     entry.running?.abort();
     const controller = new AbortController();
@@ -216,7 +219,7 @@ export class Models implements TextListener {
     try {
       const batch = this.batchOf(path, exportName);
       const device = await this.device();
-      const { traced, milliseconds } = await this.turns.take(async () => {
+      const { traced, milliseconds } = await this.turns.take(controller.signal, async () => {
         const start = performance.now();
         const traced = await ask<"trace">(
           { kind: "trace", model: this.request(path, exportName, batch) },
@@ -321,8 +324,10 @@ export class Models implements TextListener {
     signal: AbortSignal,
   ): Promise<Outcome<JacobianSummary>> {
     const path = pathOf(model.uri);
+    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
     const controller = new AbortController();
     signal.addEventListener("abort", () => controller.abort(), { once: true });
+    if (signal.aborted) controller.abort();
     this.runs.add(controller);
     try {
       const { engine } = this.settings;

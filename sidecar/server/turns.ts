@@ -7,9 +7,11 @@ export class Turns {
     this.free = atOnce;
   }
 
-  async take<T>(run: () => Promise<T>): Promise<T> {
+  /** Runs it when there is a turn, or when `signal` is aborted, which is for `run` to look at: it takes no turn then. */
+  async take<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
+    if (signal.aborted) return run();
     if (this.free > 0) this.free--;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    else if (!(await this.turn(signal))) return run();
     try {
       return await run();
     } finally {
@@ -17,5 +19,21 @@ export class Turns {
       if (next) next();
       else this.free++;
     }
+  }
+
+  /** Whether it came; not where waiting was given up. */
+  private turn(signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      const giveUp = (): void => {
+        this.waiting.splice(this.waiting.indexOf(come), 1);
+        resolve(false);
+      };
+      const come = (): void => {
+        signal.removeEventListener("abort", giveUp);
+        resolve(true);
+      };
+      this.waiting.push(come);
+      signal.addEventListener("abort", giveUp, { once: true });
+    });
   }
 }
