@@ -24,11 +24,14 @@ export const targets = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64",
 /** What the package is made from; packages of others are known by the lock file. */
 const sources = [
   ...["extension", "sidecar", "webview", "examples", "media", "scripts/build.mjs", "scripts/package.mjs"],
-  ...["package.json", "package-lock.json", ".vscodeignore", "README.md", "CHANGELOG.md", "LICENSE"],
+  ...["package.json", "package-lock.json", ".vscodeignore", "docs/extension.md", "CHANGELOG.md", "LICENSE"],
 ];
 
 /** Copied as they are; .vscodeignore chooses among the files. */
-const copied = ["README.md", "CHANGELOG.md", "LICENSE", ".vscodeignore", "media", "examples"];
+const copied = ["CHANGELOG.md", "LICENSE", ".vscodeignore", "media", "examples"];
+
+/** What the extension's page in the editor shows: not the project's own README, which is about the checkout. */
+const readme = "docs/extension.md";
 
 /** Fields of package.json that say how the extension is developed, not what it is. */
 const development = ["scripts", "dependencies", "devDependencies", "overrides", "bin", "files", "private"];
@@ -95,6 +98,7 @@ async function stage(folder, target) {
   for (const path of copied) {
     cpSync(join(root, path), join(folder, path), { recursive: true, filter: (file) => !file.endsWith(".test.ts") });
   }
+  cpSync(join(root, readme), join(folder, "README.md"));
   const required = await requiredPackages(target);
   for (const { name, from, files } of required) {
     for (const file of files) cpSync(join(from, file), join(folder, "dist", "node_modules", name, file));
