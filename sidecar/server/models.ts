@@ -23,7 +23,7 @@ import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
 import { exportText, ModelEntry } from "./model";
 import { deviceOf, inputsOf, limitsOf, modelKey, optionsOf } from "./options";
-import { pathOf, savedText, type TextListener } from "./texts";
+import { isFile, pathOf, savedText, type TextListener } from "./texts";
 import { Turns } from "./turns";
 import { faultForEditor } from "./wording";
 
@@ -47,8 +47,6 @@ const notTrusted: ModelFault = {
 export interface ModelsHost {
   uriOf(path: string): string;
   changed(file: FileState): void;
-  /** A setting that makes no sense: one sentence. */
-  complain(message: string): void;
 }
 
 interface ModelFile {
@@ -153,12 +151,14 @@ export class Models implements TextListener {
 
   async find(uris: readonly string[]): Promise<FileState[]> {
     const found = await Promise.all(
-      uris.map(async (uri) => {
-        const path = pathOf(uri);
-        const text = this.open.get(path) ?? (await savedText(path));
-        if (text !== null && mayHoldModels(path, text)) await this.discover(path, text);
-        return this.fileState(path);
-      }),
+      uris
+        .filter((uri) => isFile({ uri }))
+        .map(async (uri) => {
+          const path = pathOf(uri);
+          const text = this.open.get(path) ?? (await savedText(path));
+          if (text !== null && mayHoldModels(path, text)) await this.discover(path, text);
+          return this.fileState(path);
+        }),
     );
     return found.filter((file) => file.models.length > 0);
   }
@@ -376,16 +376,11 @@ export class Models implements TextListener {
     return deviceOf(this.settings, await this.detected);
   }
 
+  /** Rejects where a setting makes no sense. */
   async configure(settings: Settings): Promise<void> {
     const before = this.settings;
     this.settings = settings;
-    let device: DeviceInfo;
-    try {
-      device = await this.device();
-    } catch (error) {
-      this.host.complain(messageOf(error));
-      return;
-    }
+    const device = await this.device();
     for (const { path, models } of this.files.values()) {
       for (const entry of models.values()) {
         const { exportName, wasEvaluated } = entry;
@@ -416,7 +411,7 @@ export class Models implements TextListener {
   async restore(files: readonly FileState[]): Promise<void> {
     this.isRestoring = true;
     try {
-      for (const file of files) await this.restoreFile(file);
+      for (const file of files.filter(isFile)) await this.restoreFile(file);
     } finally {
       this.isRestoring = false;
       for (const path of this.files.keys()) this.changed(path);

@@ -3,6 +3,7 @@ import {
   createConnection,
   DidChangeWatchedFilesNotification,
   ErrorCodes,
+  MessageType,
   ResponseError,
   StreamMessageReader,
   StreamMessageWriter,
@@ -24,7 +25,7 @@ import { planSetup } from "../setup/tensorflow";
 import type { ModelEntry } from "./model";
 import { setUp } from "./setup";
 import { Models } from "./models";
-import { pathOf, Texts } from "./texts";
+import { isFile, pathOf, Texts } from "./texts";
 
 /** How long changes are gathered before the editor is asked to draw anew. */
 const GATHER_MS = 30;
@@ -50,11 +51,11 @@ export class Session {
       this.initialize(initializationOptions as InitializationOptions),
     );
     this.connection.onInitialized(() => {
-      this.connection.client
-        .register(DidChangeWatchedFilesNotification.type, {
+      void this.say(() =>
+        this.connection.client.register(DidChangeWatchedFilesNotification.type, {
           watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json}" }],
-        })
-        .catch(isUnable);
+        }),
+      );
       this.tellDevice();
     });
     this.connection.onExit(onExit);
@@ -77,7 +78,6 @@ export class Session {
         void this.notify("kernelscope/file", file);
         this.redraw();
       },
-      complain: (message) => this.connection.window.showWarningMessage(message),
     });
     this.models = models;
     this.texts = new Texts(this.connection, models);
@@ -116,7 +116,7 @@ export class Session {
     });
     connection.onCodeAction(({ context }) => codeActions(context.diagnostics));
     connection.onDidChangeWatchedFiles(({ changes }) => {
-      for (const { uri } of changes) void this.models?.changedOnDisk(pathOf(uri));
+      for (const { uri } of changes.filter(isFile)) void this.models?.changedOnDisk(pathOf(uri));
     });
   }
 
@@ -160,10 +160,13 @@ export class Session {
     );
     this.connection.onNotification("kernelscope/settings" satisfies keyof Told, (settings: Settings) => {
       this.settings = settings;
-      void this.models?.configure(settings).then(() => {
-        this.tellDevice();
-        this.redraw();
-      });
+      this.models?.configure(settings).then(
+        () => {
+          this.tellDevice();
+          this.redraw();
+        },
+        (error: unknown) => this.complain(error),
+      );
     });
   }
 
@@ -181,13 +184,32 @@ export class Session {
   }
 
   private notify<M extends keyof Notices>(method: M, params: Notices[M]): Promise<void> {
-    return this.connection.sendNotification(method, params);
+    return this.say(() => this.connection.sendNotification(method, params));
+  }
+
+  /** A setting that makes no sense, or a machine that cannot be looked at. */
+  private complain(error: unknown): void {
+    void this.say(() =>
+      this.connection.sendRequest("window/showMessageRequest", {
+        type: MessageType.Warning,
+        message: messageOf(error),
+      }),
+    );
+  }
+
+  /** What an editor does without that refuses it, or that has gone. */
+  private async say(message: () => Promise<unknown>): Promise<void> {
+    try {
+      await message();
+    } catch {
+      return;
+    }
   }
 
   private tellDevice(): void {
     this.models?.device().then(
       (device) => void this.notify("kernelscope/device", device),
-      (error: unknown) => this.connection.window.showWarningMessage(messageOf(error)),
+      (error: unknown) => this.complain(error),
     );
   }
 
@@ -195,8 +217,8 @@ export class Session {
   private redraw(): void {
     this.gathering ??= setTimeout(() => {
       this.gathering = null;
-      this.connection.languages.inlayHint.refresh().catch(isUnable);
-      this.connection.sendRequest("workspace/codeLens/refresh").catch(isUnable);
+      void this.say(() => this.connection.languages.inlayHint.refresh());
+      void this.say(() => this.connection.sendRequest("workspace/codeLens/refresh"));
       this.diagnose();
     }, GATHER_MS);
   }
@@ -205,16 +227,11 @@ export class Session {
     const byPath = diagnostics(this.models!.entries().map((entry) => this.asShown(entry)));
     for (const path of new Set([...this.diagnosed, ...byPath.keys()])) {
       const found = byPath.get(path) ?? [];
-      void this.connection.sendDiagnostics({ uri: this.texts!.uriOf(path), diagnostics: found });
+      void this.say(() => this.connection.sendDiagnostics({ uri: this.texts!.uriOf(path), diagnostics: found }));
       if (found.length > 0) this.diagnosed.add(path);
       else this.diagnosed.delete(path);
     }
   }
-}
-
-/** An editor that refuses, or goes before it has answered, does without. */
-function isUnable(): void {
-  return;
 }
 
 function signalOf(token: CancellationToken): AbortSignal {

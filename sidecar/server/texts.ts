@@ -28,18 +28,24 @@ export class Texts {
           const edit = editOf(current, change);
           const lengths = lineLengths(current.getText());
           current = TextDocument.update(current, [change], version);
+          if (!isFile(document)) continue;
           listener.edited(pathOf(document.uri), edit, (line) => lengths(line), current.getText());
         }
         return current;
       },
     });
     this.documents.onDidOpen(({ document }) => {
+      if (!isFile(document)) return;
       const path = pathOf(document.uri);
       this.uris.set(path, document.uri);
       listener.opened(path, document.getText());
     });
-    this.documents.onDidSave(({ document }) => listener.saved(pathOf(document.uri)));
-    this.documents.onDidClose(({ document }) => listener.closed(pathOf(document.uri)));
+    this.documents.onDidSave(({ document }) => {
+      if (isFile(document)) listener.saved(pathOf(document.uri));
+    });
+    this.documents.onDidClose(({ document }) => {
+      if (isFile(document)) listener.closed(pathOf(document.uri));
+    });
     this.documents.listen(connection);
   }
 
@@ -71,6 +77,16 @@ export async function savedText(path: string): Promise<string | null> {
     return await readFile(path, "utf8");
   } catch {
     return null;
+  }
+}
+
+/** Whether it is a file of this machine: an editor also has texts that are none. */
+export function isFile({ uri }: { readonly uri: string }): boolean {
+  try {
+    pathOf(uri);
+    return true;
+  } catch {
+    return false;
   }
 }
 
