@@ -21,7 +21,7 @@ export function readSettings(): Settings {
     timeLimit: config.get<number>("timeLimit")!,
     codeMemory: config.get<string>("codeMemory")!,
     tensorflow: config.get<string>("tensorflowPath")!,
-    models: modelsByPath(config.get<Record<string, ModelOptions>>("models")!),
+    models: modelsByPath(allModelOptions()),
   };
 }
 
@@ -50,16 +50,24 @@ export async function writeSetting(key: Key, value: string | number): Promise<vo
 
 /** What is set for one model, with what it had before. */
 export async function writeModelOptions(model: ModelRef, options: ModelOptions): Promise<void> {
-  const config = vscode.workspace.getConfiguration(SECTION);
-  const all = config.get<Record<string, ModelOptions>>("models", {});
+  const all = allModelOptions();
   const key = settingsKey(model);
-  await config.update("models", { ...all, [key]: { ...all[key], ...options } }, target());
+  await vscode.workspace
+    .getConfiguration(SECTION)
+    .update("models", { ...all, [key]: { ...all[key], ...options } }, target());
 }
 
 export function modelOptions(model: ModelRef): ModelOptions {
-  return (
-    vscode.workspace.getConfiguration(SECTION).get<Record<string, ModelOptions>>("models", {})[settingsKey(model)] ?? {}
-  );
+  return allModelOptions()[settingsKey(model)] ?? {};
+}
+
+/**
+ * What is set for all models, by the settings' names for them. Copied: VS Code's own objects, which it hands out to be read
+ * only, lose what stands under a key with a dot in it when they are sent to another process.
+ */
+function allModelOptions(): Record<string, ModelOptions> {
+  const models = vscode.workspace.getConfiguration(SECTION).get<Record<string, ModelOptions>>("models", {});
+  return Object.fromEntries(Object.entries(models).map(([key, options]) => [key, { ...options }]));
 }
 
 /** The number of examples that a model is analysed for. */
