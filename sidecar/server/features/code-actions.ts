@@ -26,17 +26,25 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
     arguments: args,
   });
   const again = fix("Analyze again", commands.analyze);
-  const setArguments =
-    kind === "factory" && takes.length > 0 ? [fix(`Set the arguments of ${name}…`, commands.setArguments)] : [];
+  const setInputs = fix(`Set the input shapes of ${name}…`, commands.setInputs);
+  // What was given for them may be what is wrong
+  const setGiven =
+    takes.length === 0
+      ? []
+      : kind === "factory"
+        ? [fix(`Set the arguments of ${name}…`, commands.setArguments)]
+        : kind === "function"
+          ? [setInputs]
+          : [];
   switch (diagnostic.code) {
     case "input-shape":
-      return [fix(`Set the input shapes of ${name}…`, commands.setInputs), again];
+      return [setInputs, again];
     case "time-limit":
       return [fix("Raise the time limit of model code…", commands.setTimeLimit), again];
     case "code-memory":
       return [fix("Raise the memory limit of model code…", commands.setCodeMemory), again];
     case "model-error":
-      return [...setArguments, again];
+      return [...setGiven, again];
     case "result-too-large":
       return [fix("Set the batch size…", commands.setBatch), fix("Choose another device…", commands.chooseDevice, [])];
     case "coupled-examples":
