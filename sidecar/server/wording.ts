@@ -11,12 +11,19 @@ export function faultForEditor(fault: ModelFault, path: string): ModelFault {
     .replaceAll("--code-memory", "the setting kernelscope.codeMemory")
     .replaceAll("add --input ", "set the input shape ")
     .replaceAll("correct --input", "correct the input shapes")
-    .replace(/--input (\w+)/g, "the input shape of $1");
-  return { ...fault, message: message.charAt(0).toUpperCase() + message.slice(1) };
+    .replace(/--input (.+?) has the shape /g, "the input shape of $1 is ")
+    .replaceAll("--input ", "the input shape of ");
+  return { ...fault, message: asSentence(message) };
+}
+
+/** Begins with a capital, unless it begins with a name: of a setting, of a file, of the user's own (`x is not defined`). */
+function asSentence(message: string): string {
+  if (/^\S+ is not /.test(message)) return message;
+  return message.replace(/^[a-z]+(?= )/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 }
 
 export function faultCode({ message }: ModelFault): FaultCode {
-  if (message.includes("input shape")) return "input-shape";
+  if (/set the input shape|correct the input shapes|the input shape of/i.test(message)) return "input-shape";
   if (message.includes("kernelscope.timeLimit")) return "time-limit";
   if (message.includes("kernelscope.codeMemory")) return "code-memory";
   return "model-error";
