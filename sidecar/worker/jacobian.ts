@@ -29,7 +29,6 @@ export async function runJacobian(
   checkFolder(job.out);
   const { batch, tensorsFor } = readInputs(job.inputs);
   const model = await load(batch);
-  const inputs = tensorsFor(model);
   const strategy: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
   if (wrt.length === 0)
@@ -42,6 +41,7 @@ export async function runJacobian(
     coupled: model.batch.coupled,
   });
   checkResultFits(graph.outputs, batch);
+  const inputs = tensorsFor(model);
 
   const { engine, name } = await pickEngine(job.engine, graph, {
     folders: [dirname(model.file)],
