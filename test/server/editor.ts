@@ -74,8 +74,9 @@ export class Editor {
       "textDocument/publishDiagnostics",
       ({ uri, diagnostics }: PublishDiagnosticsParams) => void this.diagnostics.set(uri, diagnostics),
     );
-    connection.onNotification("window/showMessage", ({ message }: { message: string }) => {
+    connection.onRequest("window/showMessageRequest", ({ message }: { message: string }) => {
       this.messages.push(message);
+      return null;
     });
     connection.onRequest("client/registerCapability", () => null);
     connection.onRequest("workspace/codeLens/refresh", () => null);
@@ -139,15 +140,21 @@ export class Editor {
     });
   }
 
-  /** Replaces a piece of the text that occurs in it once. */
+  /** Replaces the first occurrence of a piece of the text. As in an editor, what both have in common is not touched. */
   async replace(uri: string, piece: string, by: string): Promise<void> {
     const document = this.documents.get(uri)!;
     const at = document.getText().indexOf(piece);
     if (at < 0) throw new Error(`there is no ${piece}`);
-    const change = {
-      range: { start: document.positionAt(at), end: document.positionAt(at + piece.length) },
-      text: by,
+    const least = Math.min(piece.length, by.length);
+    let tail = 0;
+    while (tail < least && piece.at(-1 - tail) === by.at(-1 - tail)) tail++;
+    let head = 0;
+    while (head < least - tail && piece[head] === by[head]) head++;
+    const range = {
+      start: document.positionAt(at + head),
+      end: document.positionAt(at + piece.length - tail),
     };
+    const change = { range, text: by.slice(head, by.length - tail) };
     const version = document.version + 1;
     this.documents.set(uri, TextDocument.update(document, [change], version));
     await this.connection.sendNotification("textDocument/didChange", {
