@@ -1,0 +1,52 @@
+// What the tests of the extension share: the package, the workspaces, and the ways that every test goes.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { packageExtension } from "../../scripts/package.mjs";
+import { startVSCode, type EditorWindow, type VSCode } from "./lib";
+
+/** The extension's id, as webviews and logs have it. */
+export const id = "kernelscope.kernelscope";
+
+/** The status bar item's. */
+export const status = "kernelscope.kernelscope.status";
+
+/** Small models, each file for a feature. */
+export const models = join(import.meta.dirname, "fixtures", "models");
+
+/** The models that come with the extension. */
+export const examples = join(import.meta.dirname, "..", "..", "examples");
+
+/** An editor with the packaged extension, for all tests of a file. */
+export async function startKernelscope(): Promise<VSCode> {
+  return startVSCode({ extensions: [await packageExtension()] });
+}
+
+/** Opens a model's file and has it evaluated by the CodeLens above it. */
+export async function analyze(window: EditorWindow, file: string): Promise<void> {
+  await window.openFile(file);
+  await window.editor.clickCodeLens("Analyze");
+  await lens(window, /^Jacobian .* result fits$/);
+}
+
+/** Waits for a CodeLens, and gives its title. */
+export async function lens(window: EditorWindow, title: RegExp): Promise<string> {
+  await expect.poll(() => window.editor.codeLenses()).toContainEqual(expect.stringMatching(title));
+  return (await window.editor.codeLenses()).find((each) => title.test(each))!;
+}
+
+/** Adds a model to the workspace whose code is not done before the test says so. Gives the function that says so. */
+export function addHeldModel(window: EditorWindow, name: string): () => void {
+  const sign = join(window.folder, `${name}.go-on`);
+  const text = `import * as tf from "@tensorflow/tfjs";
+import { existsSync } from "node:fs";
+
+while (!existsSync(${JSON.stringify(sign)}));
+
+export const model = tf.sequential();
+model.add(tf.layers.inputLayer({ inputShape: [4] }));
+model.add(tf.layers.dense({ name: "logits", units: 2 }));
+`;
+  writeFileSync(join(window.folder, name), text);
+  return () => writeFileSync(sign, "");
+}
