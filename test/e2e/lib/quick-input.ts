@@ -56,6 +56,8 @@ export class QuickInput {
   async goTo(text: string, entry?: Pattern): Promise<void> {
     await this.ask("ControlOrMeta+P", text, `'${text}' in the file picker`, async () => {
       const labels = await this.rows.locator(".label-name").allInnerTexts();
+      // The picker looks at the disk when it opens, and not again: a file may be younger
+      if (labels[0]?.startsWith("No matching")) await this.cancel();
       if (labels.length === 0 || (entry !== undefined && !matches(plain(labels[0]), entry))) return false;
       await this.page.keyboard.press("Enter");
       return true;
