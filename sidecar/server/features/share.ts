@@ -1,4 +1,4 @@
-import type { Analysis, ParameterAnalysis, Place } from "../../protocol/analysis";
+import type { Analysis, LayerAnalysis, ParameterAnalysis, Place } from "../../protocol/analysis";
 import type { Shown } from "./shown";
 
 /**
@@ -25,9 +25,10 @@ export function sharesByLine(path: string, models: readonly Shown[]): Map<number
     };
     const byName = new Map(analysis.parameters.map((parameter) => [parameter.name, parameter]));
     const inLayers = new Set(analysis.layers.flatMap(({ parameters }) => parameters));
-    const onLines = new Map<number, { layers: Analysis["layers"][number][]; parameters: ParameterAnalysis[] }>();
-    const at = (line: number): { layers: Analysis["layers"][number][]; parameters: ParameterAnalysis[] } => {
-      const known = onLines.get(line) ?? { layers: [], parameters: [] };
+    // Layers may have a parameter in common, which counts once
+    const onLines = new Map<number, { layers: LayerAnalysis[]; parameters: Set<ParameterAnalysis> }>();
+    const at = (line: number): { layers: LayerAnalysis[]; parameters: Set<ParameterAnalysis> } => {
+      const known = onLines.get(line) ?? { layers: [], parameters: new Set() };
       onLines.set(line, known);
       return known;
     };
@@ -37,15 +38,17 @@ export function sharesByLine(path: string, models: readonly Shown[]): Map<number
       for (const line of lines) {
         if (line === null) continue;
         at(line).layers.push(layer);
-        at(line).parameters.push(...layer.parameters.flatMap((name) => byName.get(name) ?? []));
+        for (const parameter of layer.parameters.flatMap((name) => byName.get(name) ?? [])) {
+          at(line).parameters.add(parameter);
+        }
       }
     }
     for (const parameter of analysis.parameters) {
       const line = inLayers.has(parameter.name) ? null : lineOf(parameter.source);
-      if (line !== null) at(line).parameters.push(parameter);
+      if (line !== null) at(line).parameters.add(parameter);
     }
     for (const [line, { layers, parameters }] of onLines) {
-      shares.set(line, [...(shares.get(line) ?? []), { shown, analysis, layers, parameters }]);
+      shares.set(line, [...(shares.get(line) ?? []), { shown, analysis, layers, parameters: [...parameters] }]);
     }
   }
   return shares;
