@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { formatBytes, formatCount, formatShape, formatShortCount, formatShortShape } from "./text";
+
+describe("bytes", () => {
+  it.each([
+    [0, "0 B"],
+    [1, "1 B"],
+    [1023, "1023 B"],
+    [1024, "1.00 KiB"],
+    [1536, "1.50 KiB"],
+    [2 ** 20 - 1, "1024.00 KiB"],
+    [2 ** 20, "1.00 MiB"],
+    [1.5 * 2 ** 30, "1.50 GiB"],
+    [2 ** 40, "1.00 TiB"],
+    [2 ** 50, "1.00 PiB"],
+    [2 ** 62, "4096.00 PiB"],
+  ])("%d are %s", (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe("short counts", () => {
+  it.each([
+    [0, "0"],
+    [999, "999"],
+    [1000, "1,000"],
+    [9_999, "9,999"],
+    [10_000, "10k"],
+    [10_499, "10k"],
+    [99_950, "100k"],
+    [402_314, "402k"],
+    [999_499, "999k"],
+    [999_500, "1M"],
+    [999_999, "1M"],
+    [1e6, "1M"],
+    [1.25e6, "1.3M"],
+    [9.94e6, "9.9M"],
+    [9.96e6, "10M"],
+    [12.3e6, "12M"],
+    [999.9e6, "1G"],
+    [1e9, "1G"],
+    [1.5e12, "1.5T"],
+    [2e15, "2P"],
+    [3e18, "3000P"],
+  ])("%d is %s", (count, text) => {
+    expect(formatShortCount(count)).toBe(text);
+  });
+});
+
+describe("shapes", () => {
+  it("are written with all digits or few", () => {
+    expect([formatShape([100, 10, 402_314]), formatShortShape([100, 10, 402_314])]).toEqual([
+      "[100, 10, 402314]",
+      "[100, 10, 402k]",
+    ]);
+    expect([formatShape([]), formatShortShape([])]).toEqual(["[]", "[]"]);
+    expect(formatCount(402_314)).toBe("402,314");
+  });
+});

@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import { faultCode, faultForEditor, type FaultCode } from "./wording";
+
+const PATH = "/models/net.ts";
+
+/** What sources and worker say, and what the editor makes of it. */
+const cases: readonly [said: string, shown: string, code: FaultCode][] = [
+  [
+    "the shape of the input x is open ([N,?,3]); add --input x=N,EXTENT1,3",
+    "The shape of the input x is open ([N,?,3]); set the input shape x=N,EXTENT1,3",
+    "input-shape",
+  ],
+  [
+    "the shape of the parameter x of the function f is not known; add --input x=N,SHAPE, where N marks the batch axis",
+    "The shape of the parameter x of the function f is not known; set the input shape x=N,SHAPE, where N marks the batch axis",
+    "input-shape",
+  ],
+  [
+    "the input x has no batch axis; leave out the N in --input x",
+    "The input x has no batch axis; leave out the N in the input shape of x",
+    "input-shape",
+  ],
+  [
+    "--input $x:0 has the shape [5] for one example, but the model takes [N,4]",
+    "The input shape of $x:0 is [5] for one example, but the model takes [N,4]",
+    "input-shape",
+  ],
+  [
+    "the model has no input z: its inputs are x, y; correct --input",
+    "The model has no input z: its inputs are x, y; correct the input shapes",
+    "input-shape",
+  ],
+  [
+    "--input x=N,a: a is no extent; write it as NAME=SHAPE[:DTYPE]",
+    "The input shape of x=N,a: a is no extent; write it as NAME=SHAPE[:DTYPE]",
+    "input-shape",
+  ],
+  ["--input =3: write it as NAME=SHAPE", "The input shape of =3: write it as NAME=SHAPE", "input-shape"],
+  [
+    `${PATH}: was not evaluated within 3 s; raise --time-limit`,
+    "Was not evaluated within 3 s; raise the setting kernelscope.timeLimit",
+    "time-limit",
+  ],
+  [
+    "the model was not evaluated within 3 s, and this line is still running; look for an endless loop, or raise --time-limit",
+    "The model was not evaluated within 3 s, and this line is still running; look for an endless loop, or raise the setting kernelscope.timeLimit",
+    "time-limit",
+  ],
+  [
+    "this allocates 4.00 GiB, more than the 2.00 GiB that all arrays of the model's code may take; make arrays smaller, or raise --code-memory",
+    "This allocates 4.00 GiB, more than the 2.00 GiB that all arrays of the model's code may take; make arrays smaller, or raise the setting kernelscope.codeMemory",
+    "code-memory",
+  ],
+  [
+    `${PATH}: the model's code needs more than the 1024 MiB of heap that it may use; raise --code-memory`,
+    "The model's code needs more than the 1024 MiB of heap that it may use; raise the setting kernelscope.codeMemory",
+    "code-memory",
+  ],
+  [
+    `${PATH}: evaluating it crashed the worker process (SIGSEGV); take out what is not needed here`,
+    "Evaluating it crashed the worker process (SIGSEGV); take out what is not needed here",
+    "model-error",
+  ],
+  // Names are as they are
+  [
+    "kernelscope.timeLimit is 0: give a number of seconds",
+    "kernelscope.timeLimit is 0: give a number of seconds",
+    "time-limit",
+  ],
+  ["x is not defined", "x is not defined", "model-error"],
+  ["model.add is not a function", "model.add is not a function", "model-error"],
+  ["/models/other.ts: is no model file", "/models/other.ts: is no model file", "model-error"],
+  ["no data", "No data", "model-error"],
+  ["", "", "model-error"],
+  // What a user's own error says of shapes is not about our settings
+  ["cannot infer the input shape", "Cannot infer the input shape", "model-error"],
+];
+
+describe("faults in the editor", () => {
+  it.each(cases)("say: %s", (said, shown, code) => {
+    const fault = faultForEditor({ fault: "model", message: said, source: null }, PATH);
+    expect(fault).toEqual({ fault: "model", message: shown, source: null });
+    expect(faultCode(fault)).toBe(code);
+  });
+
+  it("keep a path that is not at the beginning, whatever characters it has", () => {
+    const path = "/models/(net)+[1].ts";
+    const message = (text: string): string =>
+      faultForEditor({ fault: "engine", message: text, source: null }, path).message;
+    expect(message(`${path}: cannot be read`)).toBe("Cannot be read");
+    expect(message(`no ${path}: here`)).toBe(`No ${path}: here`);
+  });
+});
