@@ -1,6 +1,6 @@
 import { analyze } from "../analysis/analyze";
 import type { Analysis, DeviceInfo } from "../protocol/analysis";
-import type { ModelFault, ModelOptions, ModelState, Staleness } from "../protocol/messages";
+import type { ModelFault, ModelState, Staleness } from "../protocol/messages";
 import type { DiscoveredModel } from "../sources/discover";
 import type { TracedModel } from "../worker/messages";
 import type { EvaluatedFiles } from "./evaluated-files";
@@ -100,10 +100,4 @@ export class ModelEntry {
       digests: this.files?.digests ?? {},
     };
   }
-}
-
-/** `createModel(40,[128])` for a factory with arguments. */
-export function exportText(exportName: string | null, options: ModelOptions): string | null {
-  if (exportName === null || options.arguments === undefined) return exportName;
-  return `${exportName}(${options.arguments})`;
 }

@@ -1,47 +1,19 @@
-import { extname } from "node:path";
-import { detectDevices } from "../devices/detect";
-import { engineNames, type EngineName } from "../engines";
-import { messageOf, ModelError } from "../graph/errors";
-import type { DeviceInfo } from "../protocol/analysis";
-import type {
-  Devices,
-  FileState,
-  JacobianRequest,
-  JacobianSummary,
-  ModelFault,
-  ModelState,
-  Outcome,
-  Settings,
-} from "../protocol/messages";
-import { strategies } from "../quantities/jacobian";
+import type { FileState, ModelState, Outcome, Settings } from "../protocol/messages";
 import { discoverModels, mayHoldModels, type DiscoveredModel } from "../sources/discover";
-import { ask, CancelledError, type AskOptions } from "../worker/client";
-import { MemoryError } from "../worker/memory";
-import type { ModelRequest } from "../worker/messages";
-import { Spare } from "../worker/spare";
+import { CancelledError } from "../worker/client";
 import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
-import { exportText, ModelEntry } from "./model";
-import { deviceOf, inputsOf, limitsOf, modelKey, optionsOf } from "./options";
+import { ModelEntry } from "./model";
+import { modelKey, optionsOf } from "./options";
 import { isFile, pathOf, savedText, type TextListener } from "./texts";
-import { Turns } from "./turns";
 import { faultForEditor } from "./wording";
+import { faultOf, notTrusted, type Workers } from "./workers";
 
-/** Evaluations at one time: each takes a processor. */
-const AT_ONCE = 2;
 /** How long a text has to rest before it is looked through for models. */
 const REST_MS = 150;
-/** How long a worker waits for a request before its memory is given back. */
-const SPARE_MS = 10 * 60_000;
 
 /** Folders whose files are not the user's own. */
 const OF_OTHERS = /[\\/](node_modules|\.git)[\\/]/;
-
-const notTrusted: ModelFault = {
-  fault: "model",
-  message: "This workspace is not trusted, so its code is not run; trust it to have the model evaluated.",
-  source: null,
-};
 
 /** Whom the models tell of what has changed. */
 export interface ModelsHost {
@@ -63,16 +35,11 @@ export class Models implements TextListener {
   private readonly files = new Map<string, ModelFile>();
   /** Texts of open files. */
   private readonly open = new Map<string, string>();
-  private readonly turns = new Turns(AT_ONCE);
-  private readonly spare = new Spare();
-  private spareTimer: NodeJS.Timeout | null = null;
-  private detected: Promise<DeviceInfo> | null = null;
-  private readonly runs = new Set<AbortController>();
   private isRestoring = false;
   private disposed = false;
 
   constructor(
-    private settings: Settings,
+    private readonly workers: Workers,
     private readonly host: ModelsHost,
   ) {}
 
@@ -182,7 +149,7 @@ export class Models implements TextListener {
       entry.running?.abort();
       file.models.delete(key);
     }
-    if (discovered.length > 0 && this.mayEvaluate(path)) this.prepareSpare();
+    if (discovered.length > 0 && this.workers.mayEvaluate(path)) this.workers.prepareSpare();
     this.changed(path);
   }
 
@@ -205,7 +172,7 @@ export class Models implements TextListener {
 
   /** Evaluates a model. Another evaluation of it that is in progress is given up. */
   async evaluate(path: string, exportName: string | null, signal?: AbortSignal): Promise<Outcome<ModelState>> {
-    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
+    if (!this.workers.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
     const entry = this.entryIn(this.files.get(path) ?? this.newFile(path), exportName);
     entry.running?.abort();
     const controller = new AbortController();
@@ -217,16 +184,9 @@ export class Models implements TextListener {
     this.changed(path);
     const isCurrent = (): boolean => entry.running === controller && !this.disposed;
     try {
-      const batch = this.batchOf(path, exportName);
-      const device = await this.device();
-      const { traced, milliseconds } = await this.turns.take(controller.signal, async () => {
-        const start = performance.now();
-        const traced = await ask<"trace">(
-          { kind: "trace", model: this.request(path, exportName, batch) },
-          this.askOptions(controller.signal),
-        );
-        return { traced, milliseconds: performance.now() - start };
-      });
+      const batch = this.workers.batchOf(path, exportName);
+      const device = await this.workers.device();
+      const { traced, milliseconds } = await this.workers.trace(path, exportName, batch, controller.signal);
       if (!isCurrent()) return { kind: "cancelled" };
       const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
       entry.succeeded({ traced, files, batch, milliseconds }, device);
@@ -242,23 +202,23 @@ export class Models implements TextListener {
         entry.running = null;
         entry.evaluating = null;
       }
-      this.prepareSpare();
+      this.workers.prepareSpare();
       this.changed(path);
     }
   }
 
   private evaluateOnOpen(path: string): void {
     for (const { exportName, discovered, wasEvaluated } of this.files.get(path)?.models.values() ?? []) {
-      if (wasEvaluated || discovered === null || !this.mayEvaluate(path)) continue;
+      if (wasEvaluated || discovered === null || !this.workers.mayEvaluate(path)) continue;
       // A saved model holds no code: it is only read
-      const isWanted = discovered.kind === "saved" || this.settings.evaluate === "onOpen";
+      const isWanted = discovered.kind === "saved" || this.workers.settings.evaluate === "onOpen";
       if (isWanted && this.isComplete(path, discovered)) void this.evaluate(path, exportName);
     }
   }
 
   /** Whether a model can be evaluated without asking the user for arguments or shapes. */
   private isComplete(path: string, { kind, takes, export: name }: DiscoveredModel): boolean {
-    const options = optionsOf(this.settings, path, name);
+    const options = this.workers.optionsOf(path, name);
     if (kind === "factory") return options.arguments !== undefined || takes.every((each) => each.endsWith("?"));
     return kind !== "function" || options.inputs !== undefined;
   }
@@ -268,119 +228,24 @@ export class Models implements TextListener {
     const text = await savedText(path);
     if (text === null) return;
     for (const entry of this.dependents(path)) {
-      const { evaluate } = this.settings;
+      const { evaluate } = this.workers.settings;
       const isFirst = !entry.wasEvaluated;
       if (isFirst && (evaluate === "manual" || entry.discovered === null)) continue;
       if (isFirst && !this.isComplete(entry.path, entry.discovered!)) continue;
-      if (!this.mayEvaluate(entry.path)) continue;
+      if (!this.workers.mayEvaluate(entry.path)) continue;
       const latest = entry.evaluating ?? entry.failure?.files ?? (entry.isRestored ? null : entry.files);
       if (latest?.holds(path, text)) continue;
       void this.evaluate(entry.path, entry.exportName);
     }
   }
 
-  private request(path: string, exportName: string | null, batch: number): ModelRequest {
-    const options = optionsOf(this.settings, path, exportName);
-    try {
-      return { file: path, export: exportText(exportName, options), inputs: inputsOf(options), batch };
-    } catch (error) {
-      throw new ModelError(messageOf(error));
-    }
-  }
-
-  private askOptions(signal: AbortSignal): AskOptions {
-    return {
-      limits: limitsOf(this.settings),
-      cache: true,
-      signal,
-      start: (options) => this.spare.take(options),
-      tensorflow: this.settings.tensorflow || undefined,
-    };
-  }
-
-  private prepareSpare(): void {
-    if (this.disposed) return;
-    try {
-      const { limits, cache, tensorflow } = this.askOptions(new AbortController().signal);
-      this.spare.prepare({ limits, cache, tensorflow, code: true });
-    } catch {
-      // Settings that make no sense, of which the next evaluation tells
-      return;
-    }
-    if (this.spareTimer) clearTimeout(this.spareTimer);
-    this.spareTimer = setTimeout(() => this.spare.dispose(), SPARE_MS);
-    this.spareTimer.unref();
-  }
-
-  private mayEvaluate(path: string): boolean {
-    return this.settings.trusted || extname(path).toLowerCase() === ".json";
-  }
-
-  // Runs
-
-  async jacobian(
-    { model, inputs, strategy, chunk, out }: JacobianRequest,
-    onProgress: (fraction: number) => void,
-    signal: AbortSignal,
-  ): Promise<Outcome<JacobianSummary>> {
-    const path = pathOf(model.uri);
-    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
-    const controller = new AbortController();
-    signal.addEventListener("abort", () => controller.abort(), { once: true });
-    if (signal.aborted) controller.abort();
-    this.runs.add(controller);
-    try {
-      const { engine } = this.settings;
-      const job = {
-        inputs,
-        strategy: oneOf(strategies, strategy),
-        chunk,
-        engine: engine === "auto" ? null : oneOf<EngineName>(engineNames, engine),
-        out,
-        cache: true,
-      };
-      const request = this.request(path, model.export, 1);
-      const result = await ask<"jacobian">(
-        { kind: "jacobian", model: request, job },
-        { ...this.askOptions(controller.signal), onProgress },
-      );
-      return { kind: "done", result };
-    } catch (error) {
-      if (error instanceof CancelledError) return { kind: "cancelled" };
-      return { kind: "failed", fault: faultForEditor(faultOf(error), path) };
-    } finally {
-      this.runs.delete(controller);
-      this.prepareSpare();
-    }
-  }
-
-  async devices(signal: AbortSignal): Promise<Omit<Devices, "profiles">> {
-    const [detected, engines] = await Promise.all([
-      detectDevices(),
-      ask<"engines">({ kind: "engines" }, { ...this.askOptions(signal), start: undefined }),
-    ]);
-    return {
-      detected,
-      engines: engines.map((engine) => ({
-        name: engine.name,
-        available: engine.available,
-        detail: engine.available ? engine.device : engine.reason,
-      })),
-    };
-  }
-
   // Settings
-
-  async device(): Promise<DeviceInfo> {
-    this.detected ??= detectDevices().then(([first]) => first);
-    return deviceOf(this.settings, await this.detected);
-  }
 
   /** Rejects where a setting makes no sense. */
   async configure(settings: Settings): Promise<void> {
-    const before = this.settings;
-    this.settings = settings;
-    const device = await this.device();
+    const before = this.workers.settings;
+    this.workers.settings = settings;
+    const device = await this.workers.device();
     for (const { path, models } of this.files.values()) {
       for (const entry of models.values()) {
         const { exportName, wasEvaluated } = entry;
@@ -389,20 +254,16 @@ export class Models implements TextListener {
         const isOther =
           optionsBefore.arguments !== options.arguments ||
           JSON.stringify(optionsBefore.inputs) !== JSON.stringify(options.inputs);
-        const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.batchOf(path, exportName);
-        if (wasEvaluated && (isOther || (isOtherBatch && entry.dependsOnBatch)) && this.mayEvaluate(path)) {
+        const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.workers.batchOf(path, exportName);
+        if (wasEvaluated && (isOther || (isOtherBatch && entry.dependsOnBatch)) && this.workers.mayEvaluate(path)) {
           void this.evaluate(path, exportName);
         } else {
-          entry.describe(device, this.batchOf(path, exportName));
+          entry.describe(device, this.workers.batchOf(path, exportName));
         }
       }
       this.changed(path);
       if (!before.trusted && settings.trusted && this.open.has(path)) this.evaluateOnOpen(path);
     }
-  }
-
-  private batchOf(path: string, exportName: string | null): number {
-    return optionsOf(this.settings, path, exportName).batch ?? this.settings.batch;
   }
 
   // What is known
@@ -475,13 +336,10 @@ export class Models implements TextListener {
 
   dispose(): void {
     this.disposed = true;
-    this.spare.dispose();
-    if (this.spareTimer) clearTimeout(this.spareTimer);
     for (const { models, rest } of this.files.values()) {
       if (rest) clearTimeout(rest);
       for (const entry of models.values()) entry.running?.abort();
     }
-    for (const run of this.runs) run.abort();
   }
 }
 
@@ -496,17 +354,4 @@ async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
     if (text !== null) texts.set(path, text);
   }
   return texts;
-}
-
-function faultOf(error: unknown): ModelFault {
-  if (error instanceof ModelError) return { fault: "model", message: error.message, source: error.source };
-  const fault = error instanceof MemoryError ? "memory" : "engine";
-  return { fault, message: messageOf(error), source: null };
-}
-
-function oneOf<T extends string>(choices: readonly T[], text: string | null): T | null {
-  if (text === null) return null;
-  const found = choices.find((choice) => choice === text);
-  if (found === undefined) throw new ModelError(`${text} is not known here; choose one of ${choices.join(", ")}`);
-  return found;
 }

@@ -32,3 +32,9 @@ export function inputsOf({ inputs = [] }: ModelOptions): InputOption[] {
 export function modelKey(path: string, exportName: string | null): string {
   return `${path}#${exportName ?? ""}`;
 }
+
+/** `createModel(40,[128])` for a factory with arguments. */
+export function exportText(exportName: string | null, options: ModelOptions): string | null {
+  if (exportName === null || options.arguments === undefined) return exportName;
+  return `${exportName}(${options.arguments})`;
+}

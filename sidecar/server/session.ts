@@ -26,6 +26,7 @@ import type { ModelEntry } from "./model";
 import { setUp } from "./setup";
 import { Models } from "./models";
 import { isFile, pathOf, Texts } from "./texts";
+import { Workers } from "./workers";
 
 /** How long changes are gathered before the editor is asked to draw anew. */
 const GATHER_MS = 30;
@@ -34,6 +35,7 @@ const GATHER_MS = 30;
 export class Session {
   private readonly connection: Connection;
   private texts: Texts | null = null;
+  private workers: Workers | null = null;
   private models: Models | null = null;
   private settings: Settings | null = null;
   private gathering: NodeJS.Timeout | null = null;
@@ -67,12 +69,15 @@ export class Session {
   dispose(): void {
     if (this.gathering) clearTimeout(this.gathering);
     this.models?.dispose();
+    this.workers?.dispose();
     this.connection.dispose();
   }
 
   private initialize({ settings, restored }: InitializationOptions): InitializeResult {
     this.settings = settings;
-    const models = new Models(settings, {
+    const workers = new Workers(settings);
+    this.workers = workers;
+    const models = new Models(workers, {
       uriOf: (path) => this.texts!.uriOf(path),
       changed: (file) => {
         void this.notify("kernelscope/file", file);
@@ -141,14 +146,14 @@ export class Session {
     );
     this.on("kernelscope/find", ({ uris }) => this.models!.find(uris));
     this.on("kernelscope/jacobian", (request, token) =>
-      this.models!.jacobian(
+      this.workers!.jacobian(
         request,
         (fraction) => void this.notify("kernelscope/progress", { run: request.run, fraction }),
         signalOf(token),
       ),
     );
     this.on("kernelscope/devices", async (_, token) => ({
-      ...(await this.models!.devices(signalOf(token))),
+      ...(await this.workers!.devices(signalOf(token))),
       profiles,
     }));
     this.on("kernelscope/planSetup", ({ folder, near }) => planSetup({ folder }, near));
@@ -207,7 +212,7 @@ export class Session {
   }
 
   private tellDevice(): void {
-    this.models?.device().then(
+    this.workers?.device().then(
       (device) => void this.notify("kernelscope/device", device),
       (error: unknown) => this.complain(error),
     );

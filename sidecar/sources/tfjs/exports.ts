@@ -123,29 +123,34 @@ function placeOf(model: tf.LayersModel | tf.GraphModel): Source | null {
 
 /** Top-level bindings, and what is exported under another name. */
 async function candidatesOf(file: string, evaluated: Evaluated, bindings: readonly Binding[]): Promise<Candidate[]> {
-  const candidates: Candidate[] = [];
+  const candidates = new Map<string, Candidate>();
+  /** The first name that each value is bound to. */
+  const bound = new Map<unknown, string>();
   for (const { name, isExported, source } of bindings) {
     const value = await settled(evaluated.bindings[name]);
-    if (value !== undefined) candidates.push({ name, value, source, isExported });
+    if (value === undefined) continue;
+    candidates.set(name, { name, value, source, isExported });
+    if (!bound.has(value)) bound.set(value, name);
   }
+  const markExported = (value: unknown): Candidate | undefined => {
+    const candidate = candidates.get(bound.get(value) ?? "");
+    if (candidate) candidates.set(candidate.name, { ...candidate, isExported: true });
+    return candidate;
+  };
   const { exports } = evaluated;
   const exported = typeof exports === "object" && exports !== null ? Object.keys(exports) : [];
   for (const name of exported) {
     const value = await settled(() => (exports as Record<string, unknown>)[name]);
-    const bound = candidates.find((candidate) => candidate.value === value && value !== undefined);
     if (value === undefined) continue;
-    if (bound) candidates[candidates.indexOf(bound)] = { ...bound, isExported: true };
-    if (!candidates.some((candidate) => candidate.name === name)) {
-      candidates.push({ name, value, source: bound?.source ?? start(file), isExported: true });
-    }
+    const source = markExported(value)?.source ?? start(file);
+    if (!candidates.has(name)) candidates.set(name, { name, value, source, isExported: true });
   }
   // `module.exports = model`
   if (isModel(exports) || isFunction(exports)) {
-    const bound = candidates.find((candidate) => candidate.value === exports);
-    candidates.push({ name: "default", value: exports, source: bound?.source ?? start(file), isExported: true });
-    if (bound) candidates[candidates.indexOf(bound)] = { ...bound, isExported: true };
+    const source = markExported(exports)?.source ?? start(file);
+    candidates.set("default", { name: "default", value: exports, source, isExported: true });
   }
-  return candidates;
+  return [...candidates.values()];
 }
 
 /** A promise's value; `undefined` for a binding that was never reached. */

@@ -1,0 +1,187 @@
+import { extname } from "node:path";
+import { detectDevices } from "../devices/detect";
+import { engineNames, type EngineName } from "../engines";
+import { messageOf, ModelError } from "../graph/errors";
+import type { DeviceInfo } from "../protocol/analysis";
+import type {
+  Devices,
+  JacobianRequest,
+  JacobianSummary,
+  ModelFault,
+  ModelOptions,
+  Outcome,
+  Settings,
+} from "../protocol/messages";
+import { strategies } from "../quantities/jacobian";
+import { ask, CancelledError, type AskOptions } from "../worker/client";
+import { MemoryError } from "../worker/memory";
+import type { ModelRequest, TracedModel } from "../worker/messages";
+import { Spare } from "../worker/spare";
+import { deviceOf, exportText, inputsOf, limitsOf, optionsOf } from "./options";
+import { pathOf } from "./texts";
+import { Turns } from "./turns";
+import { faultForEditor } from "./wording";
+
+/** Evaluations at one time: each takes a processor. */
+const AT_ONCE = 2;
+/** How long a worker waits for a request before its memory is given back. */
+const SPARE_MS = 10 * 60_000;
+
+export const notTrusted: ModelFault = {
+  fault: "model",
+  message: "This workspace is not trusted, so its code is not run; trust it to have the model evaluated.",
+  source: null,
+};
+
+/** What is asked of worker processes, as the settings have it. */
+export class Workers {
+  private readonly turns = new Turns(AT_ONCE);
+  private readonly spare = new Spare();
+  private spareTimer: NodeJS.Timeout | null = null;
+  private readonly runs = new Set<AbortController>();
+  private detected: Promise<DeviceInfo> | null = null;
+  private disposed = false;
+
+  constructor(public settings: Settings) {}
+
+  /** Whether a model's file may be evaluated: code only in a workspace that is trusted. */
+  mayEvaluate(path: string): boolean {
+    return this.settings.trusted || extname(path).toLowerCase() === ".json";
+  }
+
+  optionsOf(path: string, exportName: string | null): ModelOptions {
+    return optionsOf(this.settings, path, exportName);
+  }
+
+  /** Number of examples that a model is analysed for. */
+  batchOf(path: string, exportName: string | null): number {
+    return this.optionsOf(path, exportName).batch ?? this.settings.batch;
+  }
+
+  /** The device that predictions are made for. Rejects where the settings name none that is known. */
+  async device(): Promise<DeviceInfo> {
+    this.detected ??= detectDevices().then(([first]) => first);
+    return deviceOf(this.settings, await this.detected);
+  }
+
+  /** Evaluates and traces a model, when it is its turn. `milliseconds` are without the wait. */
+  trace(
+    path: string,
+    exportName: string | null,
+    batch: number,
+    signal: AbortSignal,
+  ): Promise<{ traced: TracedModel; milliseconds: number }> {
+    return this.turns.take(signal, async () => {
+      const start = performance.now();
+      const model = this.request(path, exportName, batch);
+      const traced = await ask<"trace">({ kind: "trace", model }, this.askOptions(signal));
+      return { traced, milliseconds: performance.now() - start };
+    });
+  }
+
+  async jacobian(
+    { model, inputs, strategy, chunk, out }: JacobianRequest,
+    onProgress: (fraction: number) => void,
+    signal: AbortSignal,
+  ): Promise<Outcome<JacobianSummary>> {
+    const path = pathOf(model.uri);
+    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
+    const controller = new AbortController();
+    signal.addEventListener("abort", () => controller.abort(), { once: true });
+    if (signal.aborted) controller.abort();
+    this.runs.add(controller);
+    try {
+      const { engine } = this.settings;
+      const job = {
+        inputs,
+        strategy: oneOf(strategies, strategy),
+        chunk,
+        engine: engine === "auto" ? null : oneOf<EngineName>(engineNames, engine),
+        out,
+        cache: true,
+      };
+      const request = this.request(path, model.export, 1);
+      const result = await ask<"jacobian">(
+        { kind: "jacobian", model: request, job },
+        { ...this.askOptions(controller.signal), onProgress },
+      );
+      return { kind: "done", result };
+    } catch (error) {
+      if (error instanceof CancelledError) return { kind: "cancelled" };
+      return { kind: "failed", fault: faultForEditor(faultOf(error), path) };
+    } finally {
+      this.runs.delete(controller);
+      this.prepareSpare();
+    }
+  }
+
+  async devices(signal: AbortSignal): Promise<Omit<Devices, "profiles">> {
+    const [detected, engines] = await Promise.all([
+      detectDevices(),
+      ask<"engines">({ kind: "engines" }, { ...this.askOptions(signal), start: undefined }),
+    ]);
+    return {
+      detected,
+      engines: engines.map((engine) => ({
+        name: engine.name,
+        available: engine.available,
+        detail: engine.available ? engine.device : engine.reason,
+      })),
+    };
+  }
+
+  /** Has a worker wait for the next model. */
+  prepareSpare(): void {
+    if (this.disposed) return;
+    try {
+      const { limits, cache, tensorflow } = this.askOptions(new AbortController().signal);
+      this.spare.prepare({ limits, cache, tensorflow, code: true });
+    } catch {
+      // Settings that make no sense, of which the next evaluation tells
+      return;
+    }
+    if (this.spareTimer) clearTimeout(this.spareTimer);
+    this.spareTimer = setTimeout(() => this.spare.dispose(), SPARE_MS);
+    this.spareTimer.unref();
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    if (this.spareTimer) clearTimeout(this.spareTimer);
+    this.spare.dispose();
+    for (const run of this.runs) run.abort();
+  }
+
+  private request(path: string, exportName: string | null, batch: number): ModelRequest {
+    const options = this.optionsOf(path, exportName);
+    try {
+      return { file: path, export: exportText(exportName, options), inputs: inputsOf(options), batch };
+    } catch (error) {
+      throw new ModelError(messageOf(error));
+    }
+  }
+
+  private askOptions(signal: AbortSignal): AskOptions {
+    return {
+      limits: limitsOf(this.settings),
+      cache: true,
+      signal,
+      start: (options) => this.spare.take(options),
+      tensorflow: this.settings.tensorflow || undefined,
+    };
+  }
+}
+
+/** Who is to blame for an error, and where. */
+export function faultOf(error: unknown): ModelFault {
+  if (error instanceof ModelError) return { fault: "model", message: error.message, source: error.source };
+  const fault = error instanceof MemoryError ? "memory" : "engine";
+  return { fault, message: messageOf(error), source: null };
+}
+
+function oneOf<T extends string>(choices: readonly T[], text: string | null): T | null {
+  if (text === null) return null;
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw new ModelError(`${text} is not known here; choose one of ${choices.join(", ")}`);
+  return found;
+}
