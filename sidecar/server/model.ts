@@ -22,6 +22,8 @@ export class ModelEntry {
   files: EvaluatedFiles | null = null;
   milliseconds: number | null = null;
   isRestored = false;
+  /** Whether the text has it now. One that an edit hides for a moment, such as a comment before it, comes back with what is known of it. */
+  isPresent = true;
   /** Why the last evaluation failed, if it did, and the texts that it failed on. */
   failure: { readonly fault: ModelFault; readonly files: EvaluatedFiles } | null = null;
   /** The evaluation in progress. */

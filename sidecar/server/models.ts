@@ -72,7 +72,10 @@ export class Models implements TextListener {
   }
 
   saved(path: string): void {
-    void this.refresh(path);
+    const text = this.open.get(path);
+    // Not before it is known which models this text has
+    const look = text === undefined ? Promise.resolve() : this.discover(path, text);
+    void look.then(() => this.refresh(path));
   }
 
   closed(path: string): void {
@@ -140,12 +143,20 @@ export class Models implements TextListener {
     const file = this.files.get(path) ?? this.newFile(path);
     file.discovered = discovered;
     file.lines = LineMap.between(text, text);
-    for (const found of discovered) this.entryIn(file, found.export).discovered = found;
+    for (const found of discovered) {
+      const entry = this.entryIn(file, found.export);
+      entry.discovered = found;
+      entry.isPresent = true;
+    }
     const names = new Set(discovered.map((found) => found.export));
     for (const [key, entry] of file.models) {
       if (names.has(entry.exportName)) continue;
       // One that was asked for by hand, in a file whose models cannot be told, stays
       if (entry.exportName === null && discovered.length === 0 && entry.wasEvaluated) continue;
+      if (entry.wasEvaluated && this.open.has(path)) {
+        entry.isPresent = false;
+        continue;
+      }
       entry.running?.abort();
       file.models.delete(key);
     }
@@ -227,7 +238,7 @@ export class Models implements TextListener {
   private async refresh(path: string): Promise<void> {
     const text = await savedText(path);
     if (text === null) return;
-    for (const entry of this.dependents(path)) {
+    for (const entry of this.entriesFor(path)) {
       const { evaluate } = this.workers.settings;
       const isFirst = !entry.wasEvaluated;
       if (isFirst && (evaluate === "manual" || entry.discovered === null)) continue;
@@ -248,14 +259,15 @@ export class Models implements TextListener {
     const device = await this.workers.device();
     for (const { path, models } of this.files.values()) {
       for (const entry of models.values()) {
-        const { exportName, wasEvaluated } = entry;
+        const { exportName, wasEvaluated, isPresent } = entry;
         const optionsBefore = optionsOf(before, path, exportName);
         const options = optionsOf(settings, path, exportName);
         const isOther =
           optionsBefore.arguments !== options.arguments ||
           JSON.stringify(optionsBefore.inputs) !== JSON.stringify(options.inputs);
         const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.workers.batchOf(path, exportName);
-        if (wasEvaluated && (isOther || (isOtherBatch && entry.dependsOnBatch)) && this.workers.mayEvaluate(path)) {
+        const isNeeded = wasEvaluated && isPresent && (isOther || (isOtherBatch && entry.dependsOnBatch));
+        if (isNeeded && this.workers.mayEvaluate(path)) {
           void this.evaluate(path, exportName);
         } else {
           entry.describe(device, this.workers.batchOf(path, exportName));
@@ -294,16 +306,17 @@ export class Models implements TextListener {
   }
 
   entries(): ModelEntry[] {
-    return [...this.files.values()].flatMap(({ models }) => [...models.values()]);
+    return this.allEntries().filter(({ isPresent }) => isPresent);
   }
 
   /** Models that a file has, or takes part in. */
   entriesFor(path: string): ModelEntry[] {
-    return this.dependents(path);
+    return this.dependents(path).filter(({ isPresent }) => isPresent);
   }
 
   fileState(path: string): FileState {
-    const models = [...(this.files.get(path)?.models.values() ?? [])].map((entry) => this.stateOf(entry));
+    const entries = [...(this.files.get(path)?.models.values() ?? [])].filter(({ isPresent }) => isPresent);
+    const models = entries.map((entry) => this.stateOf(entry));
     models.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
     return { uri: this.host.uriOf(path), models };
   }
@@ -319,7 +332,12 @@ export class Models implements TextListener {
   }
 
   private dependents(path: string): ModelEntry[] {
-    return this.entries().filter((entry) => entry.dependencies.includes(path));
+    return this.allEntries().filter((entry) => entry.dependencies.includes(path));
+  }
+
+  /** Also those that an edit hides. */
+  private allEntries(): ModelEntry[] {
+    return [...this.files.values()].flatMap(({ models }) => [...models.values()]);
   }
 
   private asOpen(files: EvaluatedFiles): EvaluatedFiles {
