@@ -1,11 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { analyzeTimes } from "./lib/analyze";
 import { cases } from "./lib/cases";
 import { contenders } from "./lib/contenders";
+import { writeSection } from "./lib/document";
 import { machineClass, versions } from "./lib/machine";
 import { analyzeTable, caseTable, type Row } from "./lib/report";
-import { measured, run } from "./lib/run";
+import { measured } from "./lib/run";
 
 /**
  * `npm run bench`: the Jacobian of some models on our engines, with jax-js and with PyTorch, in one run, and the time that
@@ -20,8 +20,6 @@ const { values: options } = parseArgs({
     write: { type: "boolean", default: false },
   },
 });
-
-const DOCUMENT = "docs/benchmarks.md";
 
 async function main(): Promise<void> {
   const sections: string[] = [];
@@ -43,18 +41,7 @@ async function main(): Promise<void> {
     print(caseTable(task, rows));
   }
   if (options.case === undefined) print(analyzeTable(await analyzeTimes()));
-  if (options.write) await write(sections.join("\n\n"));
-}
-
-/** Between the two marks; the rest of the page is written by hand. */
-async function write(tables: string): Promise<void> {
-  const text = readFileSync(DOCUMENT, "utf8");
-  const written = text.replace(/(<!-- tables -->).*(<!-- end of tables -->)/s, (_, begin: string, end: string) =>
-    [begin, tables, end].join("\n\n"),
-  );
-  if (!written.includes(tables)) throw new Error(`${DOCUMENT} has no place for the tables`);
-  writeFileSync(DOCUMENT, written);
-  await run(process.execPath, ["node_modules/prettier/bin/prettier.cjs", "--write", DOCUMENT], {});
+  if (options.write) await writeSection("tables", sections.join("\n\n"));
 }
 
 void main();

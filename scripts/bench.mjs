@@ -1,5 +1,6 @@
 // `npm run bench`: builds, bundles every bench/*.ts into dist/bench/, and runs bench/main.ts with the arguments given.
-// The other files there are programs that main.ts may start as processes of their own, to measure their memory.
+// The other files there are programs that main.ts may start as processes of their own, to measure their memory; all but
+// bench/editor.ts, which `npm run bench -- editor` runs with the packaged extension.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,16 +9,38 @@ import { provideTools } from "./tools.mjs";
 
 ensureInstalled();
 await provideTools();
-const { build, nodeBundle } = await import("./build.mjs");
+const { build, external, nodeBundle } = await import("./build.mjs");
 await build();
-
-const folder = join(root, "bench");
-const programs = existsSync(folder) ? readdirSync(folder).filter((name) => /(?<!\.test)\.ts$/.test(name)) : [];
 const { build: bundle } = await import("esbuild");
-await bundle({ ...nodeBundle, entryPoints: programs.map((name) => join("bench", name)), outdir: "dist/bench" });
 
-const { status } = spawnSync(process.execPath, [join("dist", "bench", "main.js"), ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: "inherit",
-});
-process.exitCode = status ?? 1;
+const args = process.argv.slice(2);
+process.exitCode = args[0] === "editor" ? await editor(args.slice(1)) : await engines(args);
+
+/** @param {string[]} args */
+async function engines(args) {
+  const folder = join(root, "bench");
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => /(?<!\.test)\.ts$/.test(name)) : [];
+  const programs = files.filter((name) => name !== "editor.ts");
+  await bundle({ ...nodeBundle, entryPoints: programs.map((name) => join("bench", name)), outdir: "dist/bench" });
+  return run("main", args);
+}
+
+/** @param {string[]} args */
+async function editor(args) {
+  const { packageExtension } = await import("./package.mjs");
+  await bundle({
+    ...nodeBundle,
+    entryPoints: [join("bench", "editor.ts")],
+    outdir: "dist/bench",
+    external: [...external, "playwright-core"],
+    // It uses the library of the end-to-end tests, which are ES modules
+    define: { "import.meta.dirname": "__dirname", "import.meta.url": "__filename" },
+  });
+  return run("editor", ["--package", await packageExtension(), ...args]);
+}
+
+/** @param {string} program @param {string[]} args */
+function run(program, args) {
+  const command = [join("dist", "bench", `${program}.js`), ...args];
+  return spawnSync(process.execPath, command, { cwd: root, stdio: "inherit" }).status ?? 1;
+}

@@ -33,7 +33,7 @@ export async function measured(contender: Contender, task: Case, attempts: numbe
 }
 
 /** Waits, but not for ever, until other programs leave the processors alone for a second. */
-async function quietMoment(): Promise<void> {
+export async function quietMoment(): Promise<void> {
   for (let second = 0; second < 20; second++) {
     const before = busySeconds();
     await sleep(1000);

@@ -53,6 +53,8 @@ export class Editor {
   readonly progress: Notices["kernelscope/progress"][] = [];
   readonly messages: string[] = [];
   device: DeviceInfo | null = null;
+  /** Called whenever something of a file's models has been told. */
+  readonly listeners = new Set<() => void>();
   /** How often hints were asked to be drawn anew. */
   refreshes = 0;
   private readonly documents = new Map<string, TextDocument>();
@@ -63,7 +65,10 @@ export class Editor {
     readonly initialized: InitializeResult,
     private settings: Settings,
   ) {
-    connection.onNotification("kernelscope/file", (file: FileState) => void this.files.set(file.uri, file));
+    connection.onNotification("kernelscope/file", (file: FileState) => {
+      this.files.set(file.uri, file);
+      for (const listener of this.listeners) listener();
+    });
     connection.onNotification("kernelscope/device", (device: DeviceInfo) => {
       this.device = device;
     });

@@ -1,0 +1,94 @@
+import { parseArgs } from "node:util";
+import { activations } from "./lib/activation";
+import { writeSection } from "./lib/document";
+import { machineClass } from "./lib/machine";
+import { median, quantile, time } from "./lib/report";
+import {
+  batchChanges,
+  freshAnalyses,
+  hoversDuringEvaluation,
+  hoversDuringJacobian,
+  refreshes,
+  Subject,
+} from "./lib/sidecar-times";
+
+/**
+ * `npm run bench -- editor`: what a user of the editor waits for. Options: `--write` puts the table into docs/benchmarks.md,
+ * `--only TEXT` measures what has the text in its name.
+ */
+
+const { values: options } = parseArgs({
+  options: {
+    /** The extension, which scripts/bench.mjs gives. */
+    package: { type: "string" },
+    only: { type: "string", default: "" },
+    write: { type: "boolean", default: false },
+  },
+});
+
+interface Measurement {
+  readonly title: string;
+  /** What has to hold of the figures, where something has. */
+  readonly required?: string;
+  readonly measure: (subject: Subject) => Promise<number[]>;
+}
+
+const measurements: readonly Measurement[] = [
+  {
+    title: "activation of the extension",
+    required: "< 100 ms",
+    measure: () => activations(options.package!, 7),
+  },
+  {
+    title: "hover while the net is evaluated again and again",
+    required: "95 % < 50 ms",
+    measure: (subject) => hoversDuringEvaluation(subject, 500),
+  },
+  {
+    title: "hover while its Jacobian is computed",
+    required: "95 % < 50 ms",
+    measure: (subject) => hoversDuringJacobian(subject, 500),
+  },
+  {
+    title: "refresh after a save",
+    required: "< 1 s",
+    measure: (subject) => refreshes(subject, 10),
+  },
+  {
+    title: "the same text by a new process, `kernelscope analyze`",
+    measure: () => freshAnalyses(10),
+  },
+  {
+    title: "another number of examples",
+    measure: (subject) => batchChanges(subject, 50),
+  },
+];
+
+async function main(): Promise<void> {
+  const rows: string[] = [];
+  const subject = await Subject.open();
+  try {
+    for (const { title, required = "", measure } of measurements) {
+      if (!title.includes(options.only)) continue;
+      process.stderr.write(`${title}\n`);
+      const times = await measure(subject);
+      const figures = [median(times), quantile(times, 0.95), Math.max(...times)].map(time);
+      rows.push(`| ${[title, times.length, ...figures, required].join(" | ")} |`);
+    }
+  } finally {
+    await subject.close();
+  }
+  const table = [
+    `- Machine: ${machineClass()}.\n- Date: ${new Date().toISOString().slice(0, 10)}.\n`,
+    "| what | times | median | 95 % within | longest | required |",
+    "|---|--:|--:|--:|--:|---|",
+    ...rows,
+  ].join("\n");
+  process.stdout.write(`${table}\n`);
+  if (options.write) await writeSection("editor", table);
+}
+
+void main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
