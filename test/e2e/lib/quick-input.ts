@@ -56,8 +56,6 @@ export class QuickInput {
   async goTo(text: string, entry?: Pattern): Promise<void> {
     await this.ask("ControlOrMeta+P", text, `'${text}' in the file picker`, async () => {
       const labels = await this.rows.locator(".label-name").allInnerTexts();
-      // The picker looks at the disk when it opens, and not again: a file may be younger
-      if (labels[0]?.startsWith("No matching")) await this.cancel();
       if (labels.length === 0 || (entry !== undefined && !matches(plain(labels[0]), entry))) return false;
       await this.page.keyboard.press("Enter");
       return true;
@@ -140,13 +138,17 @@ export class QuickInput {
 
   /**
    * Opens the box by a key, fills it in, and repeats until `accept` has found and taken what it looks for: something
-   * that opens meanwhile may take the focus, which closes the box.
+   * that opens meanwhile may take the focus, which closes the box. It is opened anew now and then: what it lists is what
+   * there was when it opened, and a file or an extension's command may be younger.
    */
   private async ask(key: string, text: string, what: string, accept: () => Promise<boolean>): Promise<void> {
+    let opened = 0;
     await until(what, async () => {
+      if (opened > 0 && Date.now() - opened > 3000) await this.cancel();
       if (!(await this.input.isVisible())) {
         await this.page.keyboard.press(key);
         await this.input.waitFor({ timeout: 2000 });
+        opened = Date.now();
       }
       if ((await this.input.inputValue()) !== text) await this.input.fill(text, { timeout: 2000 });
       return accept();
