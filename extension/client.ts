@@ -10,6 +10,7 @@ import {
   RevealOutputChannelOn,
   type CancellationToken,
   type MessageSignature,
+  type Middleware,
 } from "vscode-languageclient/node";
 import { createWebSocketStream, WebSocket } from "ws";
 import type { InitializationOptions, Notices, Requests, Told } from "../sidecar/protocol/messages";
@@ -142,6 +143,18 @@ function connect(address: string, token: string): Promise<WebSocket> {
   });
 }
 
+/**
+ * VS Code shows hints at the places that it is given, also where the text was edited while they were asked for: they would
+ * stand on wrong lines for a moment. So they are asked for again.
+ */
+const provideInlayHints: NonNullable<Middleware["provideInlayHints"]> = async (document, range, token, next) => {
+  for (;;) {
+    const { version } = document;
+    const hints = await next(document, range, token);
+    if (document.version === version || token.isCancellationRequested) return hints;
+  }
+};
+
 /** Restarts are not its business, and what goes wrong in the background is for the log. */
 class QuietClient extends LanguageClient {
   override handleFailedRequest<T>(
@@ -170,6 +183,7 @@ function newLanguageClient(
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationOptions,
     markdown: { isTrusted: { enabledCommands: commands } },
+    middleware: { provideInlayHints },
     initializationFailedHandler: () => false,
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
