@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { packageExtension } from "../../scripts/package.mjs";
-import { startVSCode, type EditorWindow, type VSCode } from "./lib";
+import { startVSCode, until, type EditorWindow, type VSCode } from "./lib";
 
 /** The extension's id, as webviews and logs have it. */
 export const id = "kernelscope.kernelscope";
@@ -49,4 +49,21 @@ model.add(tf.layers.dense({ name: "logits", units: 2 }));
 `;
   writeFileSync(join(window.folder, name), text);
   return () => writeFileSync(sign, "");
+}
+
+/** Answers the editor's own dialog for a file to write. It goes on filling in what it proposes after it has opened. */
+export async function saveAs({ quickInput }: EditorWindow, title: RegExp, path: string): Promise<void> {
+  await expect.poll(() => quickInput.question()).toMatch(title);
+  const input = quickInput.box.locator(".quick-input-box input");
+  await expect.poll(() => input.inputValue()).toMatch(/\.\w+$/);
+  await until(
+    "the dialog to take the path",
+    async () => {
+      if ((await quickInput.box.count()) === 0) return true;
+      if ((await input.inputValue()) === path) await input.press("Enter", { timeout: 2000 });
+      else await input.fill(path, { timeout: 2000 });
+      return false;
+    },
+    { interval: 300 },
+  );
 }
