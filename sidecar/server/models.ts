@@ -59,13 +59,13 @@ export class Models implements TextListener {
     this.open.set(path, text);
     const file = this.files.get(path);
     file?.lines.edit(edit, lengthOf);
-    for (const entry of this.dependents(path)) {
+    const dependents = this.dependents(path);
+    for (const entry of dependents) {
       entry.files?.edited(path, edit, lengthOf, text);
       entry.failure?.files.edited(path, edit, lengthOf, text);
-      this.changed(entry.path);
     }
+    for (const each of new Set([...dependents.map((entry) => entry.path), path])) this.changed(each);
     if (file === undefined && !mayHoldModels(path, text)) return;
-    this.changed(path);
     if (file?.rest) clearTimeout(file.rest);
     const rest = setTimeout(() => void this.discover(path, this.open.get(path) ?? text), REST_MS);
     if (file) file.rest = rest;
