@@ -189,6 +189,17 @@ describe("an edit", () => {
     expect((await editor.modelWhere(uri, "model", "to be fresh", fresh(2))).stale).toBe(null);
   });
 
+  it("is told once", async () => {
+    const uri = await opened("net.ts", twoLayers());
+    await editor.analyze(uri, "model");
+    await editor.modelWhere(uri, "model", "to be fresh", fresh(2));
+    let told = 0;
+    editor.listeners.add(() => told++);
+    await editor.replace(uri, "units: 8", "units: 80");
+    await editor.hover(uri, 1);
+    expect(told).toBe(1);
+  });
+
   it("that breaks the text leaves the model where it is", async () => {
     const uri = await opened("net.ts", twoLayers());
     await editor.analyze(uri, "model");

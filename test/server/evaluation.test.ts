@@ -181,6 +181,9 @@ describe("code that", () => {
     await editor.analyze(uri, "model");
     await until("a spare", () => sidecar.workers().length > 0);
     for (const worker of sidecar.workers()) process.kill(parseInt(worker), "SIGKILL");
+    await until("its end", () => sidecar.workers().length === 0);
+    // The sidecar has yet to be told of it
+    await new Promise((resolve) => setTimeout(resolve, 200));
     expect((await editor.analyze(uri, "model")).kind).toBe("done");
   });
 });
