@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { RunState } from "../../sidecar/protocol/panel";
 import type { App } from "../app";
+import { titleOf } from "../places";
 
 /** The side bar's view of computations: progress, cancel, open the result. */
 export function activateRunsView({ runs }: App): vscode.Disposable {
@@ -27,11 +28,12 @@ const icons: Record<RunState["status"], string> = {
 };
 
 function runItem(run: RunState): vscode.TreeItem {
-  const item = new vscode.TreeItem(run.title);
+  const item = new vscode.TreeItem(titleOf(run.model));
   item.id = run.id;
   item.iconPath = new vscode.ThemeIcon(icons[run.status]);
-  item.description = descriptionOf(run);
-  item.tooltip = run.message ?? run.out;
+  // How far it is comes first: there is little room
+  item.description = `${descriptionOf(run)} · ${run.title.replace(` of ${titleOf(run.model)}`, "")}`;
+  item.tooltip = `${run.title}: ${run.message ?? run.out}`;
   item.contextValue = `run.${run.status}`;
   if (run.status === "done")
     item.command = { title: "Open Result", command: "kernelscope.openResult", arguments: [run.id] };
