@@ -44,11 +44,13 @@ describe("failures", () => {
     await window.quickInput.pick("Random Inputs");
     await window.quickInput.pick("grad-loop");
     await saveAs(window, /Write the Jacobian to/, join(window.folder, "long.npz"));
-    await until("progress", async () => /^[1-9]\d? %$/.test((await runs.rows())[0].description));
+    await until("progress", async () => /^[1-9]\d? % · /.test((await runs.rows())[0].description));
     workers().forEach(kill);
     expect(await window.notifications.waitFor(/the worker process was killed/i)).toMatch(/^Jacobian of residual-net/);
     expect(await window.notifications.buttons(/was killed/)).toEqual(["Try Again", "Show Log"]);
-    await expect.poll(() => runs.rows()).toEqual([expect.objectContaining({ description: "failed" })]);
+    await expect
+      .poll(() => runs.rows())
+      .toEqual([expect.objectContaining({ description: "failed · Jacobian, 60 examples" })]);
     await window.screenshot("failures, worker in a run");
     await window.notifications.clear();
     await analyze(window, "tiny.ts");
