@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { LogOutputChannel } from "vscode";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LogOutputChannel, TextDocument } from "vscode";
 import {
   CloseAction,
   ErrorAction,
@@ -143,17 +144,29 @@ function connect(address: string, token: string): Promise<WebSocket> {
   });
 }
 
+/** How long a text has to rest before its hints are told. */
+const REST_MS = 100;
+
 /**
- * VS Code shows hints at the places that it is given, also where the text was edited while they were asked for: they would
- * stand on wrong lines for a moment. So they are asked for again.
+ * VS Code shows hints at the places that it is given, also where the text was edited on the way: they would stand on wrong
+ * lines for a moment, while those that it has move with the text. So nothing is answered while somebody types, nor for a
+ * text that is another one by then.
  */
-const provideInlayHints: NonNullable<Middleware["provideInlayHints"]> = async (document, range, token, next) => {
-  for (;;) {
-    const { version } = document;
-    const hints = await next(document, range, token);
-    if (document.version === version || token.isCancellationRequested) return hints;
-  }
-};
+function hintsAtRest(): NonNullable<Middleware["provideInlayHints"]> {
+  const told = new WeakMap<TextDocument, number>();
+  return async (document, range, token, next) => {
+    while (!token.isCancellationRequested) {
+      const { version } = document;
+      const isEdited = (told.get(document) ?? version) !== version;
+      if (isEdited) await sleep(REST_MS);
+      const hints = await next(document, range, token);
+      if (document.version !== version) continue;
+      told.set(document, version);
+      return hints;
+    }
+    return null;
+  };
+}
 
 /** Restarts are not its business, and what goes wrong in the background is for the log. */
 class QuietClient extends LanguageClient {
@@ -183,7 +196,7 @@ function newLanguageClient(
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationOptions,
     markdown: { isTrusted: { enabledCommands: commands } },
-    middleware: { provideInlayHints },
+    middleware: { provideInlayHints: hintsAtRest() },
     initializationFailedHandler: () => false,
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
