@@ -159,6 +159,7 @@ function hintsAtRest(): NonNullable<Middleware["provideInlayHints"]> {
       const { version } = document;
       const isEdited = (told.get(document) ?? version) !== version;
       if (isEdited) await sleep(REST_MS);
+      if (document.version !== version) continue;
       const hints = await next(document, range, token);
       if (document.version !== version) continue;
       told.set(document, version);
