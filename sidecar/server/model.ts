@@ -84,7 +84,8 @@ export class ModelEntry {
 
   /** Files whose change makes it stale. */
   get dependencies(): readonly string[] {
-    return [...new Set([this.path, ...(this.files?.paths ?? []), ...(this.failure?.files.paths ?? [])])];
+    const known = [this.files, this.failure?.files, this.evaluating];
+    return [...new Set([this.path, ...known.flatMap((files) => files?.paths ?? [])])];
   }
 
   state(uri: string, line: number | null): ModelState {

@@ -193,11 +193,19 @@ export class Models implements TextListener {
     entry.running = controller;
     entry.evaluating = EvaluatedFiles.of(await textsOf(entry.dependencies));
     this.changed(path);
+    let read: readonly string[] = [path];
+    const onRead = (files: readonly string[]): void => {
+      read = files;
+      void textsOf(files).then((texts) => {
+        if (isCurrent()) entry.evaluating = EvaluatedFiles.of(texts);
+      });
+    };
     const isCurrent = (): boolean => entry.running === controller && !this.disposed;
     try {
       const batch = this.workers.batchOf(path, exportName);
       const device = await this.workers.device();
-      const { traced, milliseconds } = await this.workers.trace(path, exportName, batch, controller.signal);
+      const { signal } = controller;
+      const { traced, milliseconds } = await this.workers.trace(path, exportName, batch, { signal, onRead });
       if (!isCurrent()) return { kind: "cancelled" };
       const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
       entry.succeeded({ traced, files, batch, milliseconds }, device);
@@ -205,7 +213,7 @@ export class Models implements TextListener {
     } catch (error) {
       if (error instanceof CancelledError || !isCurrent()) return { kind: "cancelled" };
       const fault = faultForEditor(faultOf(error), path);
-      entry.failed(fault, this.asOpen(EvaluatedFiles.of(await textsOf([path, fault.source?.file ?? path]))));
+      entry.failed(fault, this.asOpen(EvaluatedFiles.of(await textsOf([...read, fault.source?.file ?? path]))));
       return { kind: "failed", fault };
     } finally {
       signal?.removeEventListener("abort", abort);

@@ -14,7 +14,7 @@ import {
 } from "vscode-languageserver/node";
 import { profiles } from "../devices/detect";
 import { messageOf } from "../graph/errors";
-import type { InitializationOptions, Notices, Requests, Settings, Told } from "../protocol/messages";
+import type { FileState, InitializationOptions, Notices, Requests, Settings, Told } from "../protocol/messages";
 import { codeActions } from "./features/code-actions";
 import { codeLenses } from "./features/code-lens";
 import { diagnostics } from "./features/diagnostics";
@@ -39,6 +39,8 @@ export class Session {
   private models: Models | null = null;
   private settings: Settings | null = null;
   private gathering: NodeJS.Timeout | null = null;
+  /** Files whose state has changed since it was told. */
+  private readonly pending = new Map<string, FileState>();
   /** Files for which the editor shows diagnostics of ours. */
   private readonly diagnosed = new Set<string>();
 
@@ -80,7 +82,7 @@ export class Session {
     const models = new Models(workers, {
       uriOf: (path) => this.texts!.uriOf(path),
       changed: (file) => {
-        void this.notify("kernelscope/file", file);
+        this.pending.set(file.uri, file);
         this.redraw();
       },
     });
@@ -181,7 +183,10 @@ export class Session {
   ): void {
     this.connection.onRequest(method, async (params: Requests[M]["params"], token: CancellationToken) => {
       try {
-        return await answer(params, token);
+        const result = await answer(params, token);
+        // What is known by now is told before an answer that may rest on it
+        this.tellFiles();
+        return result;
       } catch (error) {
         return new ResponseError(ErrorCodes.InternalError, messageOf(error));
       }
@@ -218,14 +223,20 @@ export class Session {
     );
   }
 
-  /** Has hints, lenses and diagnostics drawn anew, once for all that changes at the same time. */
+  /** Tells what has changed and has hints, lenses and diagnostics drawn anew, once for all that changes at the same time. */
   private redraw(): void {
     this.gathering ??= setTimeout(() => {
       this.gathering = null;
+      this.tellFiles();
       void this.say(() => this.connection.languages.inlayHint.refresh());
       void this.say(() => this.connection.sendRequest("workspace/codeLens/refresh"));
       this.diagnose();
     }, GATHER_MS);
+  }
+
+  private tellFiles(): void {
+    for (const file of this.pending.values()) void this.notify("kernelscope/file", file);
+    this.pending.clear();
   }
 
   private diagnose(): void {

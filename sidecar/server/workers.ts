@@ -69,12 +69,12 @@ export class Workers {
     path: string,
     exportName: string | null,
     batch: number,
-    signal: AbortSignal,
+    { signal, onRead }: Required<Pick<AskOptions, "signal" | "onRead">>,
   ): Promise<{ traced: TracedModel; milliseconds: number }> {
     return this.turns.take(signal, async () => {
       const start = performance.now();
       const model = this.request(path, exportName, batch);
-      const traced = await ask<"trace">({ kind: "trace", model }, this.askOptions(signal));
+      const traced = await ask<"trace">({ kind: "trace", model }, { ...this.askOptions(signal), onRead });
       return { traced, milliseconds: performance.now() - start };
     });
   }

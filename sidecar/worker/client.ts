@@ -12,6 +12,8 @@ export interface AskOptions {
   /** Whether what can be made again is kept on disk for the next run. */
   readonly cache: boolean;
   readonly onProgress?: (fraction: number) => void;
+  /** Told of the files of the user's own whose code is about to be run, also where that fails. */
+  readonly onRead?: (files: readonly string[]) => void;
   /** Ends the worker at once. */
   readonly signal?: AbortSignal;
   /** Where the worker comes from; by default it is started. */
@@ -34,7 +36,7 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
 export async function ask<K extends Request["kind"]>(
   request: Extract<Request, { kind: K }>,
-  { limits, cache, onProgress, signal, start = startWorker, tensorflow }: AskOptions,
+  { limits, cache, onProgress, onRead, signal, start = startWorker, tensorflow }: AskOptions,
 ): Promise<Replies[K]> {
   if (signal?.aborted) throw new CancelledError();
   const file = "model" in request ? request.model.file : null;
@@ -44,7 +46,7 @@ export async function ask<K extends Request["kind"]>(
   };
   for (const signal of endings) process.once(signal, endBySignal);
   try {
-    const reply = await Promise.race([replyOf(worker, request, limits, onProgress), aborted(signal)]);
+    const reply = await Promise.race([replyOf(worker, request, limits, { onProgress, onRead }), aborted(signal)]);
     await end(worker, request);
     if (reply === null) throw new CancelledError();
     // What the worker said of its own end is more than can be seen of it from here.
@@ -70,7 +72,7 @@ function replyOf(
   { process: worker }: WorkerProcess,
   request: Request,
   limits: Limits,
-  onProgress?: (fraction: number) => void,
+  { onProgress, onRead }: Pick<AskOptions, "onProgress" | "onRead">,
 ): Promise<LastReply> {
   return new Promise((resolve) => {
     const fail = (fault: Fault["fault"], message: string): void => {
@@ -91,6 +93,9 @@ function replyOf(
           break;
         case "progress":
           onProgress?.(reply.fraction);
+          break;
+        case "read":
+          onRead?.(reply.files);
           break;
         case "done":
         case "failed":

@@ -69,6 +69,8 @@ export interface Replies {
 export type Reply =
   | { readonly kind: "done"; readonly result: Replies[keyof Replies] }
   | { readonly kind: "progress"; readonly fraction: number }
+  /** Files of the user's own whose code is about to be run. */
+  | { readonly kind: "read"; readonly files: readonly string[] }
   /** The model has been evaluated and traced: what follows is computation, to which the time limit does not apply. */
   | { readonly kind: "traced" }
   | ({ readonly kind: "failed" } & Fault);

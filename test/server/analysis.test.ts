@@ -189,13 +189,15 @@ describe("an edit", () => {
     expect((await editor.modelWhere(uri, "model", "to be fresh", fresh(2))).stale).toBe(null);
   });
 
-  it("is told once", async () => {
+  it("is told once, also where several come together", async () => {
     const uri = await opened("net.ts", twoLayers());
     await editor.analyze(uri, "model");
     await editor.modelWhere(uri, "model", "to be fresh", fresh(2));
     let told = 0;
     editor.listeners.add(() => told++);
     await editor.replace(uri, "units: 8", "units: 80");
+    await editor.replace(uri, "units: 80", "units: 800");
+    await until("it to be told", () => told > 0);
     await editor.hover(uri, 1);
     expect(told).toBe(1);
   });
@@ -279,6 +281,20 @@ describe("a save", () => {
     await save(workspace.uri("layers.ts"), "layers.ts");
     await editor.modelWhere(uri, "model", "to be fresh", fresh(7));
     expect(await editor.hints(workspace.uri("layers.ts"))).toEqual({ 2: "→ [100, 7]  J [100, 7, 63] 172.27 KiB" });
+  });
+
+  it("of a file that is imported mends a model that could never be evaluated", async () => {
+    workspace.write("sizes.ts", "export const size = -2;\n");
+    const uri = await opened(
+      "net.ts",
+      'import * as tf from "@tensorflow/tfjs";\nimport { size } from "./sizes";\n' +
+        "export const model = tf.sequential({ layers: [tf.layers.dense({ units: size, inputShape: [4] })] });\n",
+    );
+    await editor.open(workspace.uri("sizes.ts"));
+    expect((await editor.analyze(uri, "model")).kind).toBe("failed");
+    await editor.replace(workspace.uri("sizes.ts"), "-2", "2");
+    await save(workspace.uri("sizes.ts"), "sizes.ts");
+    await editor.modelWhere(uri, "model", "to be fresh", fresh(2));
   });
 
   it("by another program refreshes too, and a file that is deleted is forgotten", async () => {

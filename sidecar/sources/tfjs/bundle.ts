@@ -28,8 +28,15 @@ const BINDINGS = Symbol.for("kernelscope.bindings");
 
 type Globals = Record<symbol, unknown>;
 
-export async function evaluate(file: string, code: string, bindings: readonly Binding[]): Promise<Evaluated> {
+/** @param onRead told of the files that are about to be run */
+export async function evaluate(
+  file: string,
+  code: string,
+  bindings: readonly Binding[],
+  onRead?: (files: readonly string[]) => void,
+): Promise<Evaluated> {
   const bundle = await bundleCode(file, code, bindings);
+  onRead?.(bundle.files);
   const globals = globalThis as unknown as Globals;
   let bound: Record<string, () => unknown> = {};
   globals[TENSORFLOW] = tensorflowModule;

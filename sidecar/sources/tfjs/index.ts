@@ -25,6 +25,8 @@ export interface LoadRequest {
   readonly inputs: readonly InputOption[];
   /** The number of examples that is analysed: a model whose examples are coupled is traced at it. */
   readonly batch: number;
+  /** Told of the files of the user's own whose code is about to be run, also where that fails. */
+  readonly onRead?: (files: readonly string[]) => void;
 }
 
 /** Reads a TensorFlow.js model, from code or as it was saved. */
@@ -40,7 +42,7 @@ async function loadCode(request: LoadRequest): Promise<Model> {
   forgetVariables();
   const bindings = await topLevelBindings(file, code);
   try {
-    const evaluated = await evaluate(file, code, bindings);
+    const evaluated = await evaluate(file, code, bindings, request.onRead);
     const { name, value, source } =
       request.export === null
         ? await onlyExport(file, evaluated, bindings)
