@@ -131,7 +131,7 @@ describe("editing", () => {
     await window.editor.goTo(3);
     await window.editor.press("Enter");
     await window.editor.press("Enter");
-    expect(await window.editor.codeLenses()).toEqual(["Cancel"]);
+    await expect.poll(() => window.editor.codeLenses()).toEqual(["Cancel"]);
     await window.screenshot("editing, while evaluating");
     goOn();
     await lens(window, /^Jacobian .* stale$/);
@@ -146,7 +146,9 @@ describe("editing", () => {
 
   describe("code that never ends", () => {
     it("is stopped by the time limit, with its line and a quick fix", async () => {
-      window.changeSettings({ "kernelscope.timeLimit": 2 });
+      await window.runCommand("Kernelscope: Set Time Limit of Model Code");
+      await window.quickInput.question();
+      await window.quickInput.answer("2");
       await window.openFile("endless.ts");
       await window.editor.clickCodeLens("Analyze");
       await window.notifications.waitFor(/endless\.ts#model: .*2 s/);

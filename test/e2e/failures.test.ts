@@ -87,7 +87,7 @@ describe("failures", () => {
     await expect
       .poll(() => content.locator(".status").innerText())
       .toMatch(/^The sidecar is not running: these are the last results/);
-    expect(await content.locator(".figure.jacobian").innerText()).toMatch(/\[100, 2, 23\]/);
+    await expect.poll(() => content.locator(".figure.jacobian").innerText()).toMatch(/\[100, 2, 23\]/);
     await expect
       .poll(() => tree.rows())
       .toContainEqual(expect.objectContaining({ description: expect.stringMatching(/J .* stale$/) as string }));

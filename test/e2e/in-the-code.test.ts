@@ -103,11 +103,9 @@ describe("in the code", () => {
 
   describe("CodeLens", () => {
     it("has the sizes of the Jacobian and of the NTK, each of which leads to its view", async () => {
-      expect(await window.editor.codeLenses()).toEqual([
-        "Jacobian [10, 2, 23] · 1.80 KiB · result fits",
-        "NTK [10, 10, 2, 2] · 1.56 KiB",
-        "Analyze",
-      ]);
+      await expect
+        .poll(() => window.editor.codeLenses())
+        .toEqual(["Jacobian [10, 2, 23] · 1.80 KiB · result fits", "NTK [10, 10, 2, 2] · 1.56 KiB", "Analyze"]);
     });
 
     it("can be turned off", async () => {

@@ -61,7 +61,7 @@ describe("runs", () => {
     await expect
       .poll(() => content.locator(".run").innerText())
       .toMatch(/Jacobian of tiny\.ts#model, 100 examples\s+Done/);
-    expect(await content.locator(".run").innerText()).toMatch(/vmap\(jacrev\)/);
+    await expect.poll(() => content.locator(".run").innerText()).toMatch(/vmap\(jacrev\)/);
     await window.screenshot("runs, result");
   });
 

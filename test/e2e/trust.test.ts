@@ -37,7 +37,7 @@ describe("trust", () => {
   it("is offered where code would have to be run, which is not done without it", async () => {
     await window.openFile("tiny.ts");
     await lens(window, /^Trust this workspace to analyze the model$/);
-    expect(await window.editor.codeLenses()).toHaveLength(1);
+    await expect.poll(() => window.editor.codeLenses()).toHaveLength(1);
     await window.runCommand("Kernelscope: Analyze Model");
     expect(await window.notifications.waitFor(/tiny\.ts#model/)).toMatch(/not trusted, so its code is not run/);
     expect(await window.notifications.buttons(/tiny\.ts#model/)).toEqual(["Manage Trust"]);

@@ -90,15 +90,12 @@ describe("views", () => {
       panel = window.webview(id);
       await expect.poll(() => panel.content.getByRole("heading", { level: 1 }).innerText()).toBe("tiny.ts#model");
       await expect.poll(() => figure("jacobian")).toMatch(/\[100, 2, 23\]\s+17\.97 KiB/);
-      expect(await figure("parameters")).toMatch(/23\s+4 tensors/);
+      await expect.poll(() => figure("parameters")).toMatch(/23\s+4 tensors/);
       await expect.poll(() => panel.content.locator(".status").innerText()).toMatch(/^Up to date/);
       const table = panel.content.getByRole("table", { name: "Layers and their share of the Jacobian" });
-      expect(await table.locator(".row").nth(1).getByRole("cell").allTextContents()).toEqual([
-        "hiddenDense",
-        "[100, 3]",
-        "11.72 KiB",
-        "65.2%",
-      ]);
+      await expect
+        .poll(() => table.locator(".row").nth(1).getByRole("cell").allTextContents())
+        .toEqual(["hiddenDense", "[100, 3]", "11.72 KiB", "65.2%"]);
       await window.screenshot("views, panel");
     });
 
@@ -121,7 +118,7 @@ describe("views", () => {
       await panel.content.getByRole("tab", { name: /Parameters/ }).click();
       const rows = panel.content.locator(".parameter-table .row:not(.head)");
       await expect.poll(() => rows.count()).toBe(4);
-      expect(await rows.first().innerText()).toMatch(/hidden\/kernel\s+\[4, 3\]\s+\[10, 2, 4, 3\]\s+960 B/);
+      await expect.poll(() => rows.first().innerText()).toMatch(/hidden\/kernel\s+\[4, 3\]\s+\[10, 2, 4, 3\]\s+960 B/);
       await window.screenshot("views, parameters");
     });
 
