@@ -36,6 +36,7 @@ export class Models implements TextListener {
   /** Texts of open files. */
   private readonly open = new Map<string, string>();
   private isRestoring = false;
+  private restoring: Promise<void> = Promise.resolve();
   private disposed = false;
 
   constructor(
@@ -120,17 +121,16 @@ export class Models implements TextListener {
   // Which models there are
 
   async find(uris: readonly string[]): Promise<FileState[]> {
-    const found = await Promise.all(
-      uris
-        .filter((uri) => isFile({ uri }))
-        .map(async (uri) => {
-          const path = pathOf(uri);
-          const text = this.open.get(path) ?? (await savedText(path));
-          if (text !== null && mayHoldModels(path, text)) await this.discover(path, text);
-          return this.fileState(path);
-        }),
+    const paths = uris.filter((uri) => isFile({ uri })).map(pathOf);
+    await Promise.all(
+      paths.map(async (path) => {
+        const text = this.open.get(path) ?? (await savedText(path));
+        if (text !== null && mayHoldModels(path, text)) await this.discover(path, text);
+      }),
     );
-    return found.filter((file) => file.models.length > 0);
+    await this.restoring;
+    // Told as it is now, not as it was when each file was looked at: notices in between were newer
+    return paths.map((path) => this.fileState(path)).filter((file) => file.models.length > 0);
   }
 
   private async discover(path: string, text: string): Promise<void> {
@@ -289,7 +289,12 @@ export class Models implements TextListener {
   // What is known
 
   /** Takes over what an earlier sidecar knew. Until that is done nothing is told: it would be less than is known. */
-  async restore(files: readonly FileState[]): Promise<void> {
+  restore(files: readonly FileState[]): Promise<void> {
+    this.restoring = this.takeOver(files);
+    return this.restoring;
+  }
+
+  private async takeOver(files: readonly FileState[]): Promise<void> {
     this.isRestoring = true;
     try {
       for (const file of files.filter(isFile)) await this.restoreFile(file);
