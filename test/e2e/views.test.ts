@@ -160,7 +160,9 @@ describe("views", () => {
       await lens(window, /^Jacobian \[10, 2, 23\] · 1\.80 KiB · stale$/);
       await expect.poll(() => window.editor.inlayHints()).toHaveLength(2);
       await window.screenshot("views, after a reload");
-      await panel.content.getByRole("button", { name: "Analyze" }).click();
+      const actions = panel.content.getByRole("group", { name: "Actions" });
+      await expect.poll(() => panel.content.locator(".status").innerText()).toMatch(/^From an earlier session/);
+      await actions.getByRole("button", { name: "Analyze" }).click();
       await expect.poll(() => panel.content.locator(".status").innerText()).toMatch(/^Up to date/);
       await window.openFile("tiny.ts");
       await lens(window, /^Jacobian .* result fits$/);
