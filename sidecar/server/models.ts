@@ -290,7 +290,8 @@ export class Models implements TextListener {
 
   /** Takes over what an earlier sidecar knew. Until that is done nothing is told: it would be less than is known. */
   restore(files: readonly FileState[]): Promise<void> {
-    this.restoring = this.takeOver(files);
+    // Of what another version has kept, that which cannot be read is computed anew when it is wanted
+    this.restoring = this.takeOver(files).catch(() => undefined);
     return this.restoring;
   }
 
