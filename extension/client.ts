@@ -144,8 +144,8 @@ function connect(address: string, token: string): Promise<WebSocket> {
   });
 }
 
-/** How long a text has to rest before its hints are told. */
-const REST_MS = 100;
+/** How long a text has to rest before its hints are told: longer than between two keys. */
+const REST_MS = 250;
 
 /**
  * VS Code shows hints at the places that it is given, also where the text was edited on the way: they would stand on wrong
