@@ -15,7 +15,7 @@ const mayImport = {
   transforms: ["graph", "primitives"],
   quantities: ["graph", "primitives", "transforms"],
   planner: ["graph", "primitives", "transforms", "quantities"],
-  analysis: ["graph", "primitives", "transforms", "quantities", "planner", "sources", "protocol"],
+  analysis: ["graph", "primitives", "transforms", "quantities", "planner", "sources", "engines", "protocol"],
   server: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
     ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker", "setup"],
@@ -26,7 +26,7 @@ const mayImport = {
   sources: ["graph", "primitives", "transforms", "cache", "protocol"],
   worker: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol", "formats", "cache"],
+    ...["sources", "engines", "protocol", "formats", "cache", "devices"],
   ],
   devices: ["graph"],
   setup: ["graph", "cache", "engines"],

@@ -18,7 +18,7 @@ interface Format extends vscode.QuickPickItem {
 const formats: readonly Format[] = [
   {
     label: "JSON",
-    description: "all of it, as `kernelscope analyze --json` prints it",
+    description: "all of it, in the form of `kernelscope analyze --json`",
     extension: "json",
     write: (analysis) => `${JSON.stringify(analysis, null, 2)}\n`,
   },

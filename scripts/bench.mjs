@@ -1,6 +1,6 @@
-// `npm run bench`: builds, bundles every bench/*.ts into dist/bench/, and runs bench/main.ts with the arguments given.
-// The other files there are programs that main.ts may start as processes of their own, to measure their memory; all but
-// bench/editor.ts, which `npm run bench -- editor` runs with the packaged extension.
+// `npm run bench`: builds, bundles every bench/*.ts into dist/bench/, and runs bench/main.ts with the arguments given, or,
+// where the first of them names another table (`memory`, `editor`), the program of that name. bench/editor.ts runs with the
+// packaged extension. Further files are programs that these may start as processes of their own, to measure their memory.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -14,15 +14,21 @@ await build();
 const { build: bundle } = await import("esbuild");
 
 const args = process.argv.slice(2);
-process.exitCode = args[0] === "editor" ? await editor(args.slice(1)) : await engines(args);
+const [first, ...rest] = args;
+process.exitCode =
+  first === "editor"
+    ? await editor(rest)
+    : first === "memory"
+      ? await engines("memory", rest)
+      : await engines("main", args);
 
-/** @param {string[]} args */
-async function engines(args) {
+/** @param {string} program @param {string[]} args */
+async function engines(program, args) {
   const folder = join(root, "bench");
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => /(?<!\.test)\.ts$/.test(name)) : [];
   const programs = files.filter((name) => name !== "editor.ts");
   await bundle({ ...nodeBundle, entryPoints: programs.map((name) => join("bench", name)), outdir: "dist/bench" });
-  return run("main", args);
+  return run(program, args);
 }
 
 /** @param {string[]} args */

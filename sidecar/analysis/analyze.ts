@@ -1,17 +1,22 @@
-import type { Source } from "../graph/graph";
+import type { OpaqueAttributes } from "../primitives/attributes";
 import { bytesPerElement, isFloat, sizeOf, type Shape } from "../graph/types";
 import type { Model } from "../sources/model";
 import { formatBytes, formatCount } from "../protocol/text";
-import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis, Place } from "../protocol/analysis";
+import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis } from "../protocol/analysis";
+import { placeOn } from "./place";
+import { placeOf } from "./source";
+import { notPlanned, planStrategies } from "./strategies";
 
 export interface AnalyzeOptions {
   /** Number of examples. */
   readonly batch: number;
   readonly device: DeviceInfo;
+  /** Whether strategies are planned too, which takes up to seconds; by default they are. */
+  readonly plan?: boolean;
 }
 
 /** Everything that can be said of a model without running it. */
-export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analysis {
+export function analyze(model: Model, { batch, device, plan = true }: AnalyzeOptions): Analysis {
   const outputShape = outputShapeOf(model, batch);
   const differentiable = model.outputs.filter(({ dtype }) => isFloat(dtype));
   const bytesEach = Math.max(0, ...differentiable.map(({ dtype }) => bytesPerElement[dtype]));
@@ -31,6 +36,7 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
   });
   const total = jacobianShape(model, batch);
   const bytes = sizeOf(total) * bytesEach;
+  const planned = plan ? planStrategies(model, batch, placeOn(device)) : notPlanned;
   return {
     model: {
       file: model.file,
@@ -55,11 +61,11 @@ export function analyze(model: Model, { batch, device }: AnalyzeOptions): Analys
     })),
     files: model.files,
     jacobian: { shape: total, bytes },
-    strategies: [],
+    strategies: planned.strategies,
     ntk: [],
-    fallbacks: [],
+    fallbacks: planned.fallbacks,
     device,
-    diagnostics: [...tooLarge(model, { batch, device }, bytes), ...diagnosticsOf(model)],
+    diagnostics: [...planned.diagnostics, ...tooLarge(model, { batch, device }, bytes), ...diagnosticsOf(model)],
   };
 }
 
@@ -124,7 +130,7 @@ function diagnosticsOf(model: Model): Diagnostic[] {
   const told = new Set<string>();
   for (const { primitive, attributes, source } of model.graph.equations) {
     if (primitive !== "opaque") continue;
-    const { kernel } = attributes as { kernel: string };
+    const { kernel } = attributes as OpaqueAttributes;
     const key = `${kernel} ${source?.line}:${source?.file}`;
     if (told.has(key)) continue;
     told.add(key);
@@ -136,8 +142,4 @@ function diagnosticsOf(model: Model): Diagnostic[] {
     });
   }
   return diagnostics;
-}
-
-function placeOf(source: Source | null): Place | null {
-  return source && { file: source.file, line: source.line, column: source.column };
 }

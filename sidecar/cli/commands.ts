@@ -73,7 +73,7 @@ export const commands: Record<string, Command> = {
 
   jacobian: {
     usage:
-      "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K] [--engine E] " +
+      "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K | auto] [--engine E] " +
       "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--code-memory 2GiB] [--json]",
     options: {
       inputs: string,
@@ -92,7 +92,7 @@ export const commands: Record<string, Command> = {
       const job = {
         inputs: { kind: "file", file: required("--inputs", options.inputs) } as const,
         strategy: oneOf<Strategy>("--strategy", options.strategy, strategies),
-        chunk: wholeNumber("--chunk", options.chunk),
+        chunk: options.chunk === "auto" ? ("auto" as const) : wholeNumber("--chunk", options.chunk),
         engine: oneOf<EngineName>("--engine", options.engine, engineNames),
         out,
         cache: workerOptions(options).cache,
@@ -256,6 +256,8 @@ function deviceOf({ device, memory }: Options): Device {
       name: `a device with ${memory}`,
       memoryBytes: parseMemory("--memory", memory),
       detected: false,
+      kind: "card",
+      reservedBytes: 0,
     }));
   }
   return detectDevice();

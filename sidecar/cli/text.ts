@@ -41,12 +41,51 @@ export function analysisText(analysis: Analysis): string {
     "",
     `${analysis.parameters.length} parameter tensors, ${analysis.buffers.length} buffers`,
     `Jacobian with respect to all of them: ${formatShape(analysis.jacobian.shape)}, ${formatBytes(analysis.jacobian.bytes)}`,
+    ...strategyLines(analysis),
+    ...fallbackLines(analysis),
     `device: ${device.name}, ${formatBytes(device.memoryBytes)}${device.detected ? "" : " (as sold)"}`,
     ...analysis.diagnostics.map(({ severity, message, source }) => {
       return `${severity}: ${source ? `${source.file}:${source.line}: ` : ""}${message}`;
     }),
   ];
   return lines.join("\n");
+}
+
+/** What each way to compute the Jacobian takes. */
+function strategyLines({ strategies, device }: Analysis): string[] {
+  if (strategies.length === 0) return [];
+  const rows = strategies.map(({ strategy, chunk, peakBytes, workspaceBytes, fits, recommended, largest }) => [
+    strategy,
+    chunk === null ? "" : String(chunk),
+    formatBytes(peakBytes + workspaceBytes),
+    fits ? (recommended ? "fits, the one to take" : "fits") : "too large",
+    largest ? `${formatBytes(largest.bytes)} by ${largest.operation}${lineOf(largest)}` : "",
+  ]);
+  const chosen = strategies.find(({ recommended }) => recommended);
+  return [
+    "",
+    table([["strategy", "chunk", "peak memory", device.name, "largest array"], ...rows], [1, 2]),
+    ...(chosen
+      ? []
+      : ["No strategy fits: take fewer examples or outputs, or the kernel (NTK) instead of the Jacobian."]),
+    "",
+  ];
+}
+
+/** The line of the user's own that led there: a call of a function that makes layers, or the operation itself. */
+function lineOf({ source, callers }: NonNullable<Analysis["strategies"][number]["largest"]>): string {
+  const place = callers.at(-1) ?? source;
+  return place ? `, line ${place.line}` : "";
+}
+
+function fallbackLines({ fallbacks }: Analysis): string[] {
+  return fallbacks.map(({ operation, strategy, iterations, source, slowdown }) => {
+    const place = source ? ` (line ${source.line})` : "";
+    return (
+      `${operation}${place} runs as a loop of ${iterations.toLocaleString("en")} within ${strategy}, ` +
+      `about ${slowdown.toFixed(1)} times as slow as at once`
+    );
+  });
 }
 
 export function jacobianText(report: JacobianReport, out: string): string {

@@ -1,6 +1,6 @@
 import { totalmem } from "node:os";
 import { describe, expect, it } from "vitest";
-import { detectDevice, detectDevices, namedDevice, parseMemory } from "./detect";
+import { GPU_RESERVE_BYTES, detectDevice, detectDevices, hostDevice, namedDevice, parseMemory } from "./detect";
 
 describe("devices", () => {
   it("finds this machine's CPU last, with its memory", async () => {
@@ -11,12 +11,25 @@ describe("devices", () => {
   });
 
   it("knows common cards by a part of their names", () => {
-    expect(namedDevice("--device", "v100 16")).toEqual({ name: "Tesla V100 16GB", memoryBytes: 16 * 2 ** 30, detected: false });
+    expect(namedDevice("--device", "v100 16")).toEqual({
+      name: "Tesla V100 16GB",
+      memoryBytes: 16 * 2 ** 30,
+      detected: false,
+      kind: "card",
+      reservedBytes: GPU_RESERVE_BYTES,
+    });
     expect(namedDevice("--device", "4090").name).toBe("RTX 4090 24GB");
   });
 
+  it("leaves a quarter of Apple's unified memory to the rest, and all of a host's to arrays", () => {
+    expect(namedDevice("--device", "unified memory 64").reservedBytes).toBe(16 * 2 ** 30);
+    expect(hostDevice()).toMatchObject({ kind: "host", reservedBytes: 0 });
+  });
+
   it("lists them where the name is unknown or stands for several", () => {
-    expect(() => namedDevice("--device", "Voodoo")).toThrow(/--device Voodoo: not known; choose one of Tesla T4 16GB, /);
+    expect(() => namedDevice("--device", "Voodoo")).toThrow(
+      /--device Voodoo: not known; choose one of Tesla T4 16GB, /,
+    );
     expect(() => namedDevice("--device", "A100")).toThrow(/--device A100: not unique/);
   });
 

@@ -27,9 +27,14 @@ export interface Analysis {
    * together: [N, O, P].
    */
   readonly jacobian: { readonly shape: Shape; readonly bytes: number };
-  readonly strategies: readonly never[];
+  /**
+   * Ways to compute the Jacobian: each whole (`chunk` null) and, where that does not fit the device and chunks do, in the
+   * largest chunks that fit. Empty where there is nothing to differentiate.
+   */
+  readonly strategies: readonly StrategyAnalysis[];
   readonly ntk: readonly never[];
-  readonly fallbacks: readonly never[];
+  /** Operations that run as loops, for want of a batching rule. */
+  readonly fallbacks: readonly FallbackAnalysis[];
   readonly device: DeviceInfo;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -65,12 +70,84 @@ export interface LayerAnalysis {
   readonly parameters: readonly string[];
 }
 
+/** One strategy with one chunk, as it would run on the device. */
+export interface StrategyAnalysis {
+  readonly strategy: "jacrev" | "vmap(jacrev)" | "vmap(jacfwd)" | "grad-loop";
+  /** Rows that are computed at once: cotangents, examples or tangents. */
+  readonly chunk: number | null;
+  /** The graph's own arrays at the fullest moment, arguments and constants included. */
+  readonly peakBytes: number;
+  readonly resultBytes: number;
+  /** What the engine holds beyond that. */
+  readonly workspaceBytes: number;
+  readonly flops: number;
+  /** Bytes that operations read and write. */
+  readonly movedBytes: number;
+  /** Times that the body of its loops runs. */
+  readonly iterations: number;
+  /** Whether both, and the device's reserve, are within its memory. */
+  readonly fits: boolean;
+  /** The one to take: of what fits the fastest, by estimate, and of equally fast ones what takes the least. */
+  readonly recommended: boolean;
+  readonly largest: BufferAnalysis | null;
+  /** The largest arrays, `largest` first. */
+  readonly buffers: readonly BufferAnalysis[];
+  /** Of this strategy; the number of rows where all fit at once. */
+  readonly largestChunkThatFits: number | null;
+  /** Whether chunks make fit what does not fit whole. */
+  readonly chunkingHelps: boolean;
+  readonly timeline: readonly TimelineAnalysis[];
+}
+
+/** An array that an operation makes. */
+export interface BufferAnalysis {
+  readonly bytes: number;
+  readonly shape: Shape;
+  readonly operation: string;
+  /** The parameter whose part of the Jacobian it is. */
+  readonly parameter: string | null;
+  readonly source: Place | null;
+  /** The layer whose operation it is. */
+  readonly layer: string | null;
+  /** The lines that led to that layer, where functions of the user's own make layers: innermost first. */
+  readonly callers: readonly Place[];
+  /** Of `peakBytes`. */
+  readonly share: number;
+  /** Moments of the timeline at which it is there, both included. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** While one operation runs, those of a loop's body once. */
+export interface TimelineAnalysis {
+  readonly liveBytes: number;
+  readonly operation: string;
+  readonly line: number | null;
+}
+
+/** An operation that runs as a loop within a strategy. */
+export interface FallbackAnalysis {
+  readonly operation: string;
+  readonly strategy: StrategyAnalysis["strategy"];
+  /** How often it is run: for each example, each output, or each pair of them. */
+  readonly iterations: number;
+  readonly reason: string;
+  readonly source: Place | null;
+  readonly fix: string | null;
+  /** How many times as long as one batched run the loop is estimated to take. */
+  readonly slowdown: number;
+}
+
 export type Place = Pick<Source, "file" | "line" | "column">;
 
 export interface DeviceInfo {
   readonly name: string;
   readonly memoryBytes: number;
   readonly detected: boolean;
+  /** The CPU with its own memory, or (by default) a card. */
+  readonly kind?: "host" | "card";
+  /** Of that memory, what the driver and the like keep for themselves; none of a host's. */
+  readonly reservedBytes?: number;
 }
 
 export interface Diagnostic {

@@ -4,7 +4,7 @@ import { argumentsOf, type Argument, type Graph, type Value } from "../graph/gra
 import { isFloat, range, sizeOf, type Shape } from "../graph/types";
 import { newBuilder } from "../primitives";
 import { convert, eq, iota, reshape, transpose, zerosLike } from "../primitives/ops";
-import { jvpInto, linearizeInto, simplify, vmap } from "../transforms";
+import { evaluateInto, linearizeInto, pushInto, simplify, vmap } from "../transforms";
 import { inChunks, mapOver, vmapOver } from "./loops";
 
 /**
@@ -139,6 +139,7 @@ const emitters: Record<Strategy, Emitter> = {
   "vmap(jacfwd)"(builder, setting, output) {
     const graph = wholeBatch(setting);
     const values = [...setting.examples, ...setting.weights];
+    const known = evaluateInto(builder, graph, values);
     return range(values.length)
       .filter((index) => setting.wrt[index])
       .map((place) => {
@@ -152,8 +153,8 @@ const emitters: Record<Strategy, Emitter> = {
           (b, [indices], count) =>
             vmapOver(b, [oneHot(b, indices, parameter)], count, (body, [tangent]) => {
               const tangents = values.map((_, index) => (index === place ? tangent : null));
-              const result = jvpInto(body, graph, values, tangents);
-              return [result.tangents[output] ?? zerosLike(body, result.outputs[output])];
+              const pushed = pushInto(body, graph, known, tangents)[output];
+              return [pushed ?? zerosLike(body, graph.outputs[output])];
             }),
         );
         // [P, N, ...output] to [N, ...output, P]

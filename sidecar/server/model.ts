@@ -74,7 +74,7 @@ export class ModelEntry {
     if (this.evaluation === null) return;
     const { traced } = this.evaluation;
     const size = traced.batch.coupled ? traced.batch.size : batch;
-    this.analysis = analyze({ ...traced, weights: {} }, { batch: size, device });
+    this.analysis = analyze({ ...traced, weights: {} }, { batch: size, device, plan: false });
   }
 
   /** Whether another number of examples needs another evaluation. */

@@ -90,4 +90,16 @@ describe("faults in the editor", () => {
     expect(message(`${path}: cannot be read`)).toBe("Cannot be read");
     expect(message(`no ${path}: here`)).toBe(`No ${path}: here`);
   });
+
+  it("names strategies without the options of the command line", () => {
+    const said =
+      'the strategy jacrev would take 93.03 GiB, and CPU (2 cores) has 20.00 GiB free; use --strategy "jacrev" --chunk 31, which takes 13.54 GiB';
+    expect(faultForEditor({ fault: "memory", message: said, source: null }, PATH).message).toBe(
+      "The strategy jacrev would take 93.03 GiB, and CPU (2 cores) has 20.00 GiB free; use the strategy jacrev in chunks of 31, which takes 13.54 GiB",
+    );
+    const whole = 'it would take 1 GiB; use --strategy "grad-loop", which takes 2 MiB';
+    expect(faultForEditor({ fault: "memory", message: whole, source: null }, PATH).message).toMatch(
+      /use the strategy grad-loop, which takes/,
+    );
+  });
 });

@@ -9,6 +9,8 @@ export function faultForEditor(fault: ModelFault, path: string): ModelFault {
     .replace(new RegExp(`^${escaped(path)}: `), "")
     .replaceAll("--time-limit", "the setting kernelscope.timeLimit")
     .replaceAll("--code-memory", "the setting kernelscope.codeMemory")
+    .replace(/--strategy "([^"]+)" --chunk (\d+)/g, "the strategy $1 in chunks of $2")
+    .replace(/--strategy "([^"]+)"/g, "the strategy $1")
     .replaceAll("add --input ", "set the input shape ")
     .replaceAll("correct --input", "correct the input shapes")
     .replace(/--input (.+?) has the shape /g, "the input shape of $1 is ")

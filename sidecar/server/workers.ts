@@ -95,7 +95,8 @@ export class Workers {
       const job = {
         inputs,
         strategy: oneOf(strategies, strategy),
-        chunk,
+        // Where nothing is asked for, whatever fits
+        chunk: strategy === null ? (chunk ?? ("auto" as const)) : chunk,
         engine: engine === "auto" ? null : oneOf<EngineName>(engineNames, engine),
         out,
         cache: true,

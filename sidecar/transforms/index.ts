@@ -118,9 +118,10 @@ export function vmap(graph: Graph, axes: ReadonlyMap<Value, number>, size: numbe
   return finish(builder, roles, [], vmapToFront(builder, graph, roles.values, mapped, size));
 }
 
+export { joinedIntoFirstAxis, registerBatchingRule, type BatchingRule } from "./batching";
 export { followExamples, type Followed } from "./examples";
 export { flopsOf } from "./graph-transforms";
-export { jvpInto } from "./jvp";
+export { evaluateInto, jvpInto, pushInto } from "./jvp";
 export { dropUnused, simplify } from "./simplify";
 export { linearizeInto } from "./vjp";
 export { vmapInto, vmapToFront } from "./vmap";

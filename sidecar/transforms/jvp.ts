@@ -18,25 +18,54 @@ export function jvpInto(
   values: readonly Value[],
   tangents: readonly (Value | null)[],
 ): { outputs: Value[]; tangents: (Value | null)[] } {
-  const primalOf = new Map<Value, Value>();
+  const primalOf = evaluateInto(builder, graph, values);
+  return {
+    outputs: graph.outputs.map((output) => primalOf.get(output)!),
+    tangents: pushInto(builder, graph, primalOf, tangents),
+  };
+}
+
+/** Emits the graph, and returns what each of its values is in the builder. */
+export function evaluateInto(builder: Builder, graph: Graph, values: readonly Value[]): Map<Value, Value> {
+  const known = new Map<Value, Value>();
+  argumentsOf(graph).forEach(({ value }, index) => known.set(value, values[index]));
+  for (const { value, data } of graph.constants) known.set(value, builder.constant(data, value.shape, value.dtype));
+  for (const { source, primitive, inputs, attributes, outputs } of graph.equations) {
+    const emitted = builder.at(source, () =>
+      builder.emit(
+        primitive,
+        inputs.map((input) => known.get(input)!),
+        attributes,
+      ),
+    );
+    outputs.forEach((output, index) => known.set(output, emitted[index]));
+  }
+  return known;
+}
+
+/**
+ * Emits the tangents alone, where the graph has been evaluated already, in this builder or in one around it.
+ *
+ * @returns the tangents of the outputs (`null` for zero)
+ */
+export function pushInto(
+  builder: Builder,
+  graph: Graph,
+  primalOf: ReadonlyMap<Value, Value>,
+  tangents: readonly (Value | null)[],
+): (Value | null)[] {
   const tangentOf = new Map<Value, Value>();
   argumentsOf(graph).forEach(({ value }, index) => {
-    primalOf.set(value, values[index]);
     const tangent = tangents[index];
     if (tangent !== null) tangentOf.set(value, tangent);
   });
-  for (const { value, data } of graph.constants) {
-    primalOf.set(value, builder.constant(data, value.shape, value.dtype));
-  }
 
   for (const equation of graph.equations) {
+    const inputTangents = equation.inputs.map((input) => tangentOf.get(input) ?? null);
+    if (inputTangents.every((tangent) => tangent === null)) continue;
     builder.at(equation.source, () => {
       const primals = equation.inputs.map((input) => primalOf.get(input)!);
-      const outputs = builder.emit(equation.primitive, primals, equation.attributes);
-      equation.outputs.forEach((output, index) => primalOf.set(output, outputs[index]));
-
-      const inputTangents = equation.inputs.map((input) => tangentOf.get(input) ?? null);
-      if (inputTangents.every((tangent) => tangent === null)) return;
+      const outputs = equation.outputs.map((output) => primalOf.get(output)!);
       const { jvp } = primitiveOf(equation.primitive);
       // Without a rule (comparisons, positions) the operation has no derivative to pass on
       if (jvp === undefined) return;
@@ -53,8 +82,5 @@ export function jvpInto(
     });
   }
 
-  return {
-    outputs: graph.outputs.map((output) => primalOf.get(output)!),
-    tangents: graph.outputs.map((output) => tangentOf.get(output) ?? null),
-  };
+  return graph.outputs.map((output) => tangentOf.get(output) ?? null);
 }

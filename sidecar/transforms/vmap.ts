@@ -1,7 +1,9 @@
 import type { Builder } from "../graph/builder";
 import { argumentsOf, type Equation, type Graph, type Value } from "../graph/graph";
 import { newBuilder, primitiveOf } from "../primitives";
+import type { OpaqueAttributes } from "../primitives/attributes";
 import { map } from "../primitives/ops";
+import { batchingRuleOf } from "./batching";
 import { materializeBatch, batchToFront } from "../primitives/makers";
 import { graphTransforms } from "./graph-transforms";
 
@@ -41,9 +43,12 @@ export function vmapInto(
         return;
       }
       const { batch } = primitiveOf(equation.primitive);
-      const batched = batch
-        ? batch(builder, inputs, inputAxes, size, equation.attributes, graphTransforms)
-        : loop(builder, equation, inputs, inputAxes, size);
+      const registered = batchingRuleOf(equation.primitive, equation.attributes);
+      const attributes = equation.attributes as OpaqueAttributes;
+      const batched =
+        registered?.(builder, inputs, inputAxes, size, attributes, graphTransforms) ??
+        batch?.(builder, inputs, inputAxes, size, attributes, graphTransforms) ??
+        loop(builder, equation, inputs, inputAxes, size);
       equation.outputs.forEach((output, index) => {
         valueOf.set(output, batched.outputs[index]);
         axisOf.set(output, batched.axes[index]);

@@ -17,7 +17,7 @@ import { formatShape, sameShape } from "../graph/types";
 import { jacobianGraph, type Strategy } from "../quantities/jacobian";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
-import { checkResultFits } from "./memory";
+import { checkResultFits, chooseWhatFits, placeOfEngine } from "./memory";
 import { randomInputs } from "./random-inputs";
 import { partialFile, type JacobianJob, type JacobianReport } from "./messages";
 
@@ -29,26 +29,27 @@ export async function runJacobian(
   checkFolder(job.out);
   const { batch, tensorsFor } = readInputs(job.inputs);
   const model = await load(batch);
-  const strategy: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
   if (wrt.length === 0)
     throw new ModelError(`${model.file}: has no trainable parameters to differentiate with respect to`);
-  const { graph, blocks } = jacobianGraph(model.graph, {
-    strategy,
-    chunk: job.chunk,
-    batch,
-    wrt,
-    coupled: model.batch.coupled,
+  const subject = { graph: model.graph, batch, wrt, coupled: model.batch.coupled };
+  const usual: Strategy = job.strategy ?? (model.batch.coupled ? "jacrev" : "vmap(jacrev)");
+  const first = jacobianGraph(model.graph, {
+    ...subject,
+    strategy: usual,
+    chunk: job.chunk === "auto" ? null : job.chunk,
   });
-  checkResultFits(graph.outputs, batch);
+  checkResultFits(first.graph.outputs, batch);
   const inputs = tensorsFor(model);
 
-  const { engine, name } = await pickEngine(job.engine, graph, {
+  const { engine, name } = await pickEngine(job.engine, first.graph, {
     folders: [dirname(model.file)],
     cacheDir: job.cache ? cacheFolder("sessions") : undefined,
   });
   let executable: Executable | null = null;
   try {
+    const planned = chooseWhatFits(subject, { ...job, usual }, placeOfEngine(engine, name));
+    const { graph, blocks, strategy, chunk } = planned;
     // The weights do not change while this runs: engines may prepare them once
     const fixed = new Map(
       [...graph.parameters, ...graph.buffers].map((member) => [member.value, model.weights[member.name]]),
@@ -66,12 +67,13 @@ export async function runJacobian(
     return {
       shape: jacobianShape(model, batch),
       strategy,
-      chunk: job.chunk,
+      chunk,
       batch,
       blocks: outputs.map(({ shape, dtype }, index) => ({ name: names[index], shape, dtype })),
       engine: name satisfies EngineName,
       device: engine.device,
       seconds,
+      predictedPeakBytes: planned.plan.peakBytes + planned.workspaceBytes,
       measuredPeakBytes: addedBytes,
     };
   } finally {

@@ -35,8 +35,10 @@ export interface ModelRequest {
 
 export interface JacobianJob {
   readonly inputs: JacobianInputs;
+  /** `null` for the usual one, or with chunk `auto` for the best. */
   readonly strategy: Strategy | null;
-  readonly chunk: number | null;
+  /** `auto` for the largest that fits in memory, where the whole does not. */
+  readonly chunk: number | "auto" | null;
   readonly engine: EngineName | null;
   readonly out: string;
   /** Whether compiled graphs are kept on disk for the next run. */
@@ -57,6 +59,8 @@ export interface JacobianReport {
   readonly device: string;
   /** Of the run itself, without tracing and compilation. */
   readonly seconds: number;
+  /** What was predicted to be held at once, arguments included, and what the run has added to the process. */
+  readonly predictedPeakBytes: number;
   readonly measuredPeakBytes: number;
 }
 

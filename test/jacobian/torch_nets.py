@@ -171,4 +171,5 @@ def main(source, target):
     np.savez(target, **results)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

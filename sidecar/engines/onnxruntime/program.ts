@@ -110,7 +110,7 @@ function fixedInBody(equation: Equation, known: ReadonlyMap<Value, Tensor>): Map
 }
 
 /** The parts of a joined array, and what is reshaped into one, are made where they belong. */
-function placeValues(steps: readonly Step[]): Map<Value, Placement> {
+export function placeValues(steps: readonly Step[]): Map<Value, Placement> {
   const placements = new Map<Value, Placement>();
   for (const step of [...steps].reverse()) {
     if (step.kind === "join") {
@@ -128,7 +128,7 @@ function placeValues(steps: readonly Step[]): Map<Value, Placement> {
 }
 
 /** For each step, the values whose memory is free after it; a view keeps the memory that it is of. */
-function lastUses(graph: Graph, steps: readonly Step[], known: ReadonlyMap<Value, Tensor>): Value[][] {
+export function lastUses(graph: Graph, steps: readonly Step[], known: Pick<ReadonlySet<Value>, "keys">): Value[][] {
   const owners = new Map<Value, Value>();
   const ownerOf = (value: Value): Value => owners.get(value) ?? value;
   for (const step of steps) {

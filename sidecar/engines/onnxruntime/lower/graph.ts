@@ -4,7 +4,7 @@ import type { OnnxGraph, OnnxModel } from "../onnx/messages";
 import { elementTypes } from "../onnx/schema";
 import { loweringOf } from "./index";
 import { Operands } from "./lowering";
-import { Writer, type Provider, type Ref } from "./writer";
+import { Writer, type OnnxType, type Provider, type Ref } from "./writer";
 
 /** ONNX's operator set that lowered graphs use, and the IR version that came with it. */
 const opset = 21;
@@ -16,6 +16,8 @@ export interface LoweredPiece {
   readonly inputs: readonly (string | null)[];
   /** Outputs have as many elements as their values, in the same order, but maybe another shape. */
   readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
+  /** What initializers and the outputs of nodes are, by name. */
+  readonly types: ReadonlyMap<string, { readonly shape: Shape; readonly type: OnnxType }>;
   /** Names of nodes that have to run on the CPU, whatever the provider is. */
   readonly onCpu: readonly string[];
 }
@@ -89,6 +91,7 @@ export function lowerPiece(
     model: { irVersion, producerName: "kernelscope", opsetImport: [{ domain: "", version: opset }], graph },
     inputs: inputs.map((_, index) => (read.has(`x${index}`) ? `x${index}` : null)),
     outputs: results.map(({ name, shape }) => ({ name, shape })),
+    types: writer.types,
     onCpu:
       provider === "cpu" ? [] : graph.node.filter(({ opType }) => impreciseOnGpu.has(opType)).map(({ name }) => name),
   };

@@ -32,6 +32,8 @@ export class Writer {
   private readonly origins = new Map<Ref, Origin>();
   private readonly cache = new Map<string, Ref>();
   private count = 0;
+  /** What initializers and the outputs of nodes are, by name. */
+  readonly types = new Map<string, { readonly shape: Shape; readonly type: OnnxType }>();
   /** Starts the names of nodes: the equation that is being lowered. */
   label = "";
 
@@ -64,6 +66,7 @@ export class Writer {
       if (known) return [known];
     }
     const refs = outputs.map((output): Ref => ({ ...output, name: `t${this.count++}` }));
+    for (const ref of refs) this.types.set(ref.name, ref);
     this.nodes.push({
       opType,
       name: `${this.label}/${this.nodes.length}`,
@@ -79,6 +82,7 @@ export class Writer {
   /** An initializer. Its data are not copied before the model is encoded. */
   initializer(data: TypedArray | BigInt64Array, shape: Shape, type: OnnxType): Ref {
     const ref: Ref = { name: `c${this.count++}`, shape, type };
+    this.types.set(ref.name, ref);
     this.initializers.set(ref.name, {
       name: ref.name,
       dims: shape,
@@ -127,6 +131,7 @@ export class Writer {
   /** The same tensor under a name of its own. */
   copy(x: Ref): Ref {
     const ref = { ...x, name: `t${this.count++}` };
+    this.types.set(ref.name, ref);
     const node = {
       opType: "Identity",
       name: `${this.label}/${this.nodes.length}`,

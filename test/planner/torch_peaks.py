@@ -1,0 +1,107 @@
+"""What the Jacobians of some networks hold at most in PyTorch: the sum of live storages, each rounded up to 512 bytes,
+under fake tensors, so that nothing is computed.
+
+    python torch_peaks.py nets.json
+
+Reads {net: {"parameters": {name: shape}, "fixed": {name: shape}, "inputs": [[shape, dtype]]}} and prints
+{net: {strategy: bytes}}.
+"""
+
+import json
+import sys
+import weakref
+from pathlib import Path
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import jacrev, vmap
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "jacobian"))
+import torch_nets as nets
+
+
+class Storages(TorchDispatchMode):
+    """Sums the storages that are alive."""
+
+    def __init__(self):
+        super().__init__()
+        self.known = set()
+        self.live = 0
+        self.peak = 0
+
+    def track(self, tensor):
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self.known:
+            return
+        size = -(-storage.nbytes() // 512) * 512
+        self.known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self.release, key, size)
+
+    def release(self, key, size):
+        self.known.discard(key)
+        self.live -= size
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                self.track(leaf)
+        return result
+
+
+def dense_relu(p, x, names):
+    for name in names[:-1]:
+        x = torch.relu(nets.dense(p, name, x))
+    return nets.dense(p, names[-1], x)
+
+
+def mlp(p, x):
+    return dense_relu(p, x, ["first", "second", "third"])
+
+
+def tutorial(p, x):
+    x = nets.channels_first(x)
+    for name in ("one", "two"):
+        x = torch.relu(torch.nn.functional.conv2d(x, nets.filters(p[name + "/kernel"]), p[name + "/bias"]))
+    x = torch.nn.functional.conv2d(x, nets.filters(p["three/kernel"]), p["three/bias"])
+    return nets.dense(p, "logits", nets.channels_last(x).flatten(1))
+
+
+def peak(compute, arguments):
+    storages = Storages()
+    for tensor in arguments:
+        storages.track(tensor)
+    with storages:
+        result = compute()
+    return storages.peak
+
+
+def main(file):
+    results = {}
+    dtypes = {"float32": torch.float32, "int32": torch.int64}
+    own = {"wide_mlp": mlp, "tutorial": tutorial}
+    for net, given in json.load(open(file)).items():
+        f = own.get(net) or getattr(nets, net)
+        results[net] = {}
+        for strategy in ("vmap(jacrev)", "jacrev"):
+            with FakeTensorMode():
+                p = {name: torch.empty(shape) for name, shape in given["parameters"].items()}
+                fixed = {name: torch.empty(shape) for name, shape in given["fixed"].items()}
+                inputs = [torch.empty(shape, dtype=dtypes[dtype]) for shape, dtype in given["inputs"]]
+                g = lambda p, *x: f({**p, **fixed}, *x)
+                compute = nets.vectorised if strategy == "vmap(jacrev)" else nets.whole_batch
+                try:
+                    results[net][strategy] = peak(
+                        lambda: compute(g, p, inputs), [*p.values(), *fixed.values(), *inputs]
+                    )
+                except RuntimeError as error:
+                    results[net][strategy] = str(error).split("\n")[0]
+    print(json.dumps(results))
+
+
+main(*sys.argv[1:])
