@@ -81,13 +81,14 @@ export class StrategyPlanner {
 
   /** Every strategy, in the order of `strategies`. */
   chooseAll(): StrategyChoice[] {
-    // The cheap ones first: what is hopelessly slow beside them is looked at less closely
+    // The cheap ones first: what is slow beside them is looked at less closely
     const order = [...this.strategies].sort((a, b) => this.at(a, null).seconds - this.at(b, null).seconds);
     const choices = new Map<Strategy, StrategyChoice>();
     let fastest = Infinity;
     for (const strategy of order) {
-      const isHopeless = this.at(strategy, null).seconds > hopelesslySlow * fastest;
-      const choice = this.choose(strategy, isHopeless ? fewTries : mostTries);
+      const slowness = this.at(strategy, null).seconds / fastest;
+      const tries = slowness > hopeless ? 1 : slowness > slow ? fewTries : mostTries;
+      const choice = this.choose(strategy, tries);
       choices.set(strategy, choice);
       for (const each of [choice.whole, choice.chunked]) if (each?.fits) fastest = Math.min(fastest, each.seconds);
     }
@@ -205,8 +206,9 @@ export class StrategyPlanner {
 const mostTries = 8;
 const fewTries = 3;
 
-/** So many times slower than another strategy that fits. */
-const hopelesslySlow = 20;
+/** So many times slower than another strategy that fits, one is looked at less closely, or hardly. */
+const slow = 20;
+const hopeless = 500;
 
 /** What an engine holds, in terms of the graph's own arrays, where it has not been asked: a guess to start from. */
 const unmeasured = 1.4;
