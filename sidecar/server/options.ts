@@ -18,7 +18,7 @@ export function deviceOf({ device, targetMemory }: Settings, detected: DeviceInf
   const chosen = device === "auto" || device === detected.name ? detected : namedDevice("kernelscope.device:", device);
   if (targetMemory.trim() === "") return chosen;
   const memoryBytes = parseMemory("kernelscope.targetMemory", targetMemory);
-  return { name: `${chosen.name}, limited to ${targetMemory.trim()}`, memoryBytes, detected: false };
+  return { ...chosen, name: `${chosen.name}, limited to ${targetMemory.trim()}`, memoryBytes, detected: false };
 }
 
 export function optionsOf({ models }: Settings, path: string, exportName: string | null): ModelOptions {
