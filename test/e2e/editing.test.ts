@@ -22,7 +22,7 @@ describe("editing", () => {
       for (let line = 0; line < 5; line++) {
         await window.page.keyboard.press("Enter");
         // Hints that were on their way to the editor when the key came are put where they were for, and asked for again
-        await expect.poll(linesWithWrongHints, { timeout: 2000, interval: 20 }).toEqual([]);
+        await expect.poll(linesWithWrongHints, { interval: 20 }).toEqual([]);
       }
       await expect
         .poll(() => window.editor.inlayHints())
@@ -60,7 +60,7 @@ describe("editing", () => {
       await window.editor.goTo(1);
       await window.editor.type("// ");
       await expect.poll(() => window.editor.codeLenses()).toEqual([]);
-      expect(await window.editor.inlayHints()).toEqual([]);
+      await expect.poll(() => window.editor.inlayHints()).toEqual([]);
       await window.editor.press("Enter");
       await lens(window, /^Jacobian .* stale$/);
       await expect.poll(() => window.editor.inlayHints()).toHaveLength(2);
