@@ -29,10 +29,8 @@ export async function analyze(window: EditorWindow, file: string): Promise<void>
   await lens(window, /^Jacobian .* result fits$/);
 }
 
-/** Waits for a CodeLens of the file in front, and gives its title. */
+/** Waits for a CodeLens, and gives its title. */
 export async function lens(window: EditorWindow, title: RegExp): Promise<string> {
-  // VS Code gives up drawing lenses anew when the focus leaves the editor just then, until it comes back
-  await window.editor.focus();
   await expect.poll(() => window.editor.codeLenses()).toContainEqual(expect.stringMatching(title));
   return (await window.editor.codeLenses()).find((each) => title.test(each))!;
 }
