@@ -109,10 +109,18 @@ function isAbandoned(file) {
     const pid = Number(readFileSync(file, "utf8"));
     if (pid === 0) return Date.now() - statSync(file).mtimeMs > 5000;
     process.kill(pid, 0);
-    return false;
+    // The number of a process that has ended is given to another one
+    const started = startOf(pid);
+    return started !== null && started > statSync(file).mtimeMs + 2000;
   } catch (error) {
     return /** @type {NodeJS.ErrnoException} */ (error).code === "ESRCH";
   }
+}
+
+/** When a process was started, in milliseconds, or null where the system does not tell (Windows). @param {number} pid */
+function startOf(pid) {
+  const started = Date.parse(output("ps", ["-o", "lstart=", "-p", String(pid)]) ?? "");
+  return Number.isNaN(started) ? null : started;
 }
 
 /** Installs the packages of the lock file where `node_modules` is missing or holds other versions. */

@@ -31,6 +31,12 @@ import { Workers } from "./workers";
 /** How long changes are gathered before the editor is asked to draw anew. */
 const GATHER_MS = 30;
 
+/**
+ * When CodeLenses are asked for once more. VS Code waits a quarter of a second before it does what it was asked, and
+ * forgets it if the editor loses the focus until then, as where one saves and goes on to the Problems.
+ */
+const AGAIN_MS = 1000;
+
 /** One editor's conversation: language-server messages, and the requests of `protocol/messages.ts`. */
 export class Session {
   private readonly connection: Connection;
@@ -39,6 +45,7 @@ export class Session {
   private models: Models | null = null;
   private settings: Settings | null = null;
   private gathering: NodeJS.Timeout | null = null;
+  private again: NodeJS.Timeout | null = null;
   /** Files whose state has changed since it was told. */
   private readonly pending = new Map<string, FileState>();
   /** Files for which the editor shows diagnostics of ours. */
@@ -70,6 +77,7 @@ export class Session {
 
   dispose(): void {
     if (this.gathering) clearTimeout(this.gathering);
+    if (this.again) clearTimeout(this.again);
     this.models?.dispose();
     this.workers?.dispose();
     this.connection.dispose();
@@ -229,9 +237,15 @@ export class Session {
       this.gathering = null;
       this.tellFiles();
       void this.say(() => this.connection.languages.inlayHint.refresh());
-      void this.say(() => this.connection.sendRequest("workspace/codeLens/refresh"));
+      this.redrawLenses();
       this.diagnose();
+      if (this.again) clearTimeout(this.again);
+      this.again = setTimeout(() => this.redrawLenses(), AGAIN_MS);
     }, GATHER_MS);
+  }
+
+  private redrawLenses(): void {
+    void this.say(() => this.connection.sendRequest("workspace/codeLens/refresh"));
   }
 
   private tellFiles(): void {

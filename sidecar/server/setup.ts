@@ -1,6 +1,6 @@
 import { messageOf } from "../graph/errors";
 import type { Requests } from "../protocol/messages";
-import { disappointment, planSetup, setUpTensorflow } from "../setup/tensorflow";
+import { disappointment, setUpTensorflow, wheelOf } from "../setup/tensorflow";
 
 export interface SetUpCallbacks {
   readonly onProgress: (fraction: number, message: string) => void;
@@ -15,12 +15,11 @@ export async function setUp(
   { onProgress, onOutput }: SetUpCallbacks,
 ): Promise<Requests["kernelscope/setUp"]["result"]> {
   try {
-    const plan = await planSetup({ folder });
     const installed = await setUpTensorflow(
       { folder },
       { signal, onOutput, onProgress: (_step, fraction, message) => onProgress(fraction, message) },
     );
-    return { kind: "done", result: { ...installed, advice: disappointment(installed, plan) } };
+    return { kind: "done", result: { ...installed, advice: disappointment(installed, { wheel: wheelOf({}) }) } };
   } catch (error) {
     if (signal.aborted) return { kind: "cancelled" };
     return { kind: "failed", fault: { fault: "engine", message: messageOf(error), source: null } };

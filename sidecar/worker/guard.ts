@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { messageOf, ModelError } from "../graph/errors";
+import { formatBytes } from "../protocol/text";
 import { isCodeFile } from "../sources/tfjs/bindings";
 import { placeOfError, userFrames } from "../sources/tfjs/places";
 import { limitAllocations } from "./allocations";
@@ -44,10 +45,9 @@ function stray(error: unknown, file: string | null): unknown {
 }
 
 function allocationLimit(file: string, bytes: number): Parameters<typeof limitAllocations>[0] {
-  const gibibytes = (size: number): string => `${(size / 2 ** 30).toFixed(2)} GiB`;
-  const may = `more than the ${gibibytes(bytes)} that all arrays of the model's code may take`;
+  const may = `more than the ${formatBytes(bytes)} that all arrays of the model's code may take`;
   const what = (size: number): string =>
-    size > bytes ? `this allocates ${gibibytes(size)}, ${may}` : `with what is allocated here, there are ${may}`;
+    size > bytes ? `this allocates ${formatBytes(size)}, ${may}` : `with what is allocated here, there are ${may}`;
   return {
     bytes,
     exceeded: (size) => new ModelError(`${what(size)}; make arrays smaller, or raise --code-memory`, placeIn(file)),

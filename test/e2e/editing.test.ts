@@ -98,9 +98,6 @@ describe("editing", () => {
       await expect
         .poll(() => window.editor.inlayHints())
         .toEqual([{ line: 6, text: "~ → [100, 5]  J [100, 2, 25] 19.53 KiB" }]);
-      await window.problems.close();
-      await window.runCommand("View: Close Editor");
-      await window.openFile("tiny.ts");
       await lens(window, /^Could not be evaluated$/);
       await window.screenshot("editing, syntax error");
       await window.editor.replace(7, "units: 2", "units: 2 }");

@@ -167,6 +167,12 @@ describe("a model that is analysed", () => {
     expect(Object.keys(await editor.hints(uri))).toEqual(["3", "4"]);
     expect(await editor.lenses(uri)).toHaveLength(3);
   });
+
+  it("has lenses drawn once more a second later, for VS Code forgets them where the focus leaves the text", async () => {
+    const uri = await opened("net.ts", twoLayers());
+    await editor.analyze(uri, "model");
+    await until("lenses to be drawn once more than hints", () => editor.lensRefreshes > editor.refreshes);
+  });
 });
 
 describe("an edit", () => {

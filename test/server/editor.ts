@@ -57,6 +57,8 @@ export class Editor {
   readonly listeners = new Set<() => void>();
   /** How often hints were asked to be drawn anew. */
   refreshes = 0;
+  /** How often lenses were. */
+  lensRefreshes = 0;
   private readonly documents = new Map<string, TextDocument>();
 
   private constructor(
@@ -84,7 +86,10 @@ export class Editor {
       return null;
     });
     connection.onRequest("client/registerCapability", () => null);
-    connection.onRequest("workspace/codeLens/refresh", () => null);
+    connection.onRequest("workspace/codeLens/refresh", () => {
+      this.lensRefreshes++;
+      return null;
+    });
     connection.onRequest("workspace/inlayHint/refresh", () => {
       this.refreshes++;
       return null;
