@@ -72,6 +72,7 @@ function strategyOf(model: Model, choice: StrategyChoice, each: StrategyPlan, re
     chunk,
     peakBytes: plan.peakBytes,
     resultBytes: plan.resultBytes,
+    argumentBytes: plan.argumentBytes + plan.constantBytes,
     workspaceBytes,
     flops: plan.flops,
     movedBytes: plan.movedBytes,
