@@ -7,8 +7,10 @@ import { nodePath } from "./settings";
 
 export type SidecarState = "stopped" | "starting" | "running" | "failed";
 
+/** How long each restart waits: what ends at once is not started over and over, and every notice of it is seen. */
+const DELAYS_MS = [0, 1000, 2000, 4000];
 /** So many restarts within so long; more of them would only go on failing. */
-const MOST_RESTARTS = 4;
+const MOST_RESTARTS = DELAYS_MS.length;
 const WITHIN_MS = 3 * 60_000;
 
 type NoticeListener<M extends keyof Notices> = (params: Notices[M]) => void;
@@ -27,6 +29,7 @@ export class Sidecar implements vscode.Disposable {
   private client: Client | null = null;
   private starting: Promise<Client> | null = null;
   private readonly restarts: number[] = [];
+  private restarting: NodeJS.Timeout | null = null;
   private current: SidecarState = "stopped";
   private readonly states = new vscode.EventEmitter<SidecarState>();
   readonly onDidChangeState = this.states.event;
@@ -62,6 +65,7 @@ export class Sidecar implements vscode.Disposable {
 
   /** Starts it, unless it runs. Rejects with a sentence where it cannot be started, which has been shown then. */
   start(): Promise<Client> {
+    this.clearRestart();
     this.starting ??= this.launch();
     return this.starting;
   }
@@ -75,6 +79,7 @@ export class Sidecar implements vscode.Disposable {
 
   async stop(): Promise<void> {
     const { client } = this;
+    this.clearRestart();
     this.client = null;
     this.starting = null;
     if (client !== null) await client.stop();
@@ -141,7 +146,13 @@ export class Sidecar implements vscode.Disposable {
       "warning",
     );
     // What goes wrong is shown by `launch`
-    this.start().catch(() => undefined);
+    const restart = (): void => void this.start().catch(() => undefined);
+    this.restarting = setTimeout(restart, DELAYS_MS[this.restarts.length - 1]);
+  }
+
+  private clearRestart(): void {
+    if (this.restarting) clearTimeout(this.restarting);
+    this.restarting = null;
   }
 
   private offer(message: string, severity: "warning" | "error"): void {

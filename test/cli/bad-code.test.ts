@@ -115,7 +115,7 @@ const cases: readonly BadCode[] = [
     code: "const all: Uint8Array[] = [];\nfor (let i = 0; i < 400; i++)\n  all.push(new Uint8Array(1e7));",
     options: ["--code-memory", "256MiB"],
     line: 4,
-    says: /more than the 0\.25 GiB/,
+    says: /more than the 256\.00 MiB/,
   },
   { what: "no model", code: "export const a = 1;", line: 1, says: /no model/ },
   {

@@ -17,7 +17,7 @@ module.exports.model = tf.sequential({ layers: [tf.layers.dense({ units: 3000, i
     const x = path("x.npy");
     writeNpy(x, tensor([100, 3000], "float32"));
     const { status, err, out, left } = await kernelscope(["jacobian", model, "--inputs", x, "--out", path("out.npz")]);
-    expect(err).toMatch(/^the Jacobian of 100 examples takes \d+\.\d GiB, and this machine has .*\n$/);
+    expect(err).toMatch(/^the Jacobian of 100 examples takes \d+\.\d+ TiB, and this machine has .*\n$/);
     expect(status).toBe(3);
     expect(out).toBe("");
     expect(left).toEqual([]);
