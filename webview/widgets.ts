@@ -23,12 +23,14 @@ export interface ButtonOptions {
   readonly icon?: string;
   readonly primary?: boolean;
   readonly disabled?: boolean;
+  /** For screen readers, where the text alone does not say what it is of. */
+  readonly label?: string;
   readonly onPress: () => void;
 }
 
 export function button(
   label: string,
-  { icon: name, primary = false, disabled = false, onPress }: ButtonOptions,
+  { icon: name, primary = false, disabled = false, label: spoken, onPress }: ButtonOptions,
 ): Node_ {
   return h(
     "vscode-button",
@@ -36,6 +38,7 @@ export function button(
       secondary: !primary,
       disabled,
       "aria-disabled": disabled ? "true" : null,
+      "aria-label": spoken,
       on: { click: () => !disabled && onPress() },
     },
     name ? h("span", { slot: "content-before", class: "button-icon" }, icon(name)) : null,
