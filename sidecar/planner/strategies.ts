@@ -249,7 +249,7 @@ export class StrategyPlanner {
 export function finish<T>(steps: Generator<unknown, T>): T {
   for (;;) {
     const { done, value } = steps.next();
-    if (done) return value as T;
+    if (done) return value;
   }
 }
 

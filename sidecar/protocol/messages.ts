@@ -202,7 +202,7 @@ export interface Requests {
   /** What is known of models in these files without running them. Files that hold none are left out. */
   "kernelscope/find": { params: { uris: readonly string[] }; result: readonly FileState[] };
   "kernelscope/jacobian": { params: JacobianRequest; result: Outcome<JacobianSummary> };
-  /** Of a model that has been evaluated. A newer request gives up an older one. */
+  /** Of a model that has been evaluated. Progress is told by notices of the same name. */
   "kernelscope/plan": { params: PlanRequest; result: Outcome<MemoryPlan> };
   "kernelscope/devices": { params: Record<string, never>; result: Devices };
   /** `near`: folders in or above which there may be a native TensorFlow.js already. */

@@ -42,8 +42,6 @@ export class Models implements TextListener {
   private restoring: Promise<void> = Promise.resolve();
   private disposed = false;
   private readonly planning = new Planning();
-  /** The plan that somebody watches being made: there is one panel, and its last question counts. */
-  private watched: AbortController | null = null;
 
   constructor(
     private readonly workers: Workers,
@@ -283,11 +281,6 @@ export class Models implements TextListener {
       const message = "This model has not been analyzed since the sidecar was started; analyze it first.";
       return { kind: "failed", fault: { fault: "model", message, source: null } };
     }
-    this.watched?.abort();
-    const controller = new AbortController();
-    this.watched = controller;
-    signal.addEventListener("abort", () => controller.abort(), { once: true });
-    if (signal.aborted) controller.abort();
     const size = entry.batchFor(batch);
     const told = ({ diagnostics, ...planned }: Planned, isWhole: boolean): MemoryPlan => {
       return { ...planned, batch: size, device, fault: diagnostics.at(0)?.message ?? null, isWhole };
@@ -297,7 +290,7 @@ export class Models implements TextListener {
         batch: size,
         device,
         chosen: this.chosenFor(entry),
-        signal: controller.signal,
+        signal,
         onPart: (part) => onPart(told(part, false)),
       });
       return { kind: "done", result: told(planned, true) };

@@ -67,7 +67,10 @@ export class Planning {
   }
 
   dispose(): void {
-    void this.thread?.terminate();
+    const { thread } = this;
+    this.thread = null;
+    for (const { reject } of this.pending.values()) reject(new CancelledError());
+    void thread?.terminate();
   }
 
   private send(message: ToPlanning): void {
