@@ -4,7 +4,7 @@ import { h, type Child, type Node_ } from "./dom";
 import { formatShare } from "./format";
 import { hueOf } from "./timeline-chart";
 import type { ViewContext } from "./view";
-import { bar, cell, placeLink, table } from "./widgets";
+import { bar, cell, lineLink, placeLink, table } from "./widgets";
 
 /** The largest arrays of a strategy: what the chart shows, in words, and with links to the code. */
 export function arrayTable({ buffers }: StrategyAnalysis, context: ViewContext): Node_ {
@@ -53,11 +53,11 @@ function arrayRow(buffer: BufferAnalysis, index: number, largest: number, contex
   );
 }
 
-/** The layer's own line, and those that led there: `net.ts:11 ‹ net.ts:37`. */
+/** The layer's own line, and those that led there: `net.ts:11 ‹ :37`. */
 function lines({ source, callers }: BufferAnalysis, { post }: ViewContext): Child[] {
   const places = source === null ? callers : [source, ...callers];
   return places.flatMap((place, at) => [
     at > 0 ? h("span", { class: "note", title: "called from" }, " ‹ ") : null,
-    placeLink(place, post),
+    at > 0 && places[at - 1].file === place.file ? lineLink(place, post) : placeLink(place, post),
   ]);
 }

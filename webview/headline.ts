@@ -45,7 +45,7 @@ export function headlineOf({ batch, device, strategies, fault }: MemoryPlan, can
     : {
         tone: "bad",
         text: `Nothing fits ${memory}: the least is ${formatBytes(takenBytes(least))}, of ${strategyTitle(least)}.`,
-        detail: `The result alone, ${result}, would fit, but no chunk of it does. ${remedy} would.`,
+        detail: `The result alone, ${result}, would fit; computing it does not, not even in chunks. ${remedy} would.`,
         fewer,
       };
 }

@@ -47,7 +47,9 @@ export class Plans {
 
   private model: string | null = null;
   private wanted: WantedPlan | null = null;
+  /** The newest question, and the key of what it asks. */
   private id: string | null = null;
+  private asked: string | null = null;
   private isAnswered = true;
   private count = 0;
   private lastAsked = -Infinity;
@@ -74,8 +76,6 @@ export class Plans {
     this.learn(known.map((strategy) => ({ strategy, isCurrent: false })));
     this.message = null;
     this.isAnswered = false;
-    // Answers to older questions do not count any more
-    this.id = null;
     const wait = this.lastAsked + pause - Date.now();
     if (wait <= 0) this.ask();
     else this.timer ??= setTimeout(() => this.ask(), wait);
@@ -115,20 +115,22 @@ export class Plans {
 
   answered(id: string, plan: MemoryPlan): void {
     if (id !== this.id) return;
+    // While a slider moves, answers are shown that are a step behind
+    const isCurrent = this.asked === this.wanted?.key;
     this.message = null;
     if (plan.isWhole) {
-      this.isAnswered = true;
+      this.isAnswered = isCurrent;
       this.plan = plan;
-      this.learn(plan.strategies.map((strategy) => ({ strategy, isCurrent: true })));
+      this.learn(plan.strategies.map((strategy) => ({ strategy, isCurrent })));
       return;
     }
     const newer = new Map(plan.strategies.map((strategy) => [strategyKey(strategy), strategy]));
     const kept = this.known.filter(({ strategy }) => !newer.has(strategyKey(strategy)));
-    this.learn([...kept, ...plan.strategies.map((strategy) => ({ strategy, isCurrent: true }))]);
+    this.learn([...kept, ...plan.strategies.map((strategy) => ({ strategy, isCurrent }))]);
   }
 
   refused(id: string, message: string): void {
-    if (id !== this.id) return;
+    if (id !== this.id || this.asked !== this.wanted?.key) return;
     this.isAnswered = true;
     this.message = message;
   }
@@ -139,11 +141,13 @@ export class Plans {
   }
 
   private ask(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
     if (this.wanted === null) return;
     this.lastAsked = Date.now();
     this.id = `${this.page}-${++this.count}`;
-    const { batch, device } = this.wanted;
+    const { key, batch, device } = this.wanted;
+    this.asked = key;
     this.post({ type: "plan", id: this.id, batch, device });
   }
 }

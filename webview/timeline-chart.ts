@@ -23,6 +23,9 @@ export function follow(pointed: Pointed, strategy: StrategyAnalysis, device: Dev
   pointed.band = bandAt(strategy, momentAt(strategy, pointed.at.x), (1 - pointed.at.y) * end);
 }
 
+/** So many steps have no room for edges. */
+const manySteps = 600;
+
 /** Drawn once for each strategy and limit: pointing at something draws the page anew. */
 const drawings = new WeakMap<StrategyAnalysis, { readonly limit: number; readonly drawing: Drawing }>();
 
@@ -88,7 +91,7 @@ export function timelineChart(strategy: StrategyAnalysis, device: DeviceInfo, co
       h(
         "svg",
         {
-          class: pointed.band === null ? "areas" : "areas has-lit",
+          class: `areas ${pointed.band === null ? "" : "has-lit"} ${drawing.width > manySteps ? "fine" : ""}`,
           viewBox: `0 0 ${drawing.width} ${height}`,
           preserveAspectRatio: "none",
           role: "img",

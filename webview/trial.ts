@@ -42,8 +42,8 @@ export function remainingTrial(trial: Trial | undefined, state: PanelState): Tri
 }
 
 /**
- * Numbers of examples that a slider stops at: every one up to 20, then in steps of about a twentieth, of two digits, and
- * the powers of two and the settings' own number between them.
+ * Numbers of examples that a slider stops at: nearly logarithmic, with two digits, and the powers of two and the settings'
+ * own number between them.
  */
 export function batchStops(batch: number): number[] {
   const most = Math.max(4096, 8 * batch);
@@ -51,8 +51,8 @@ export function batchStops(batch: number): number[] {
   for (let power = 1; power <= most; power *= 2) stops.add(power);
   for (let stop = 1; stop < most;) {
     stops.add(stop);
-    const unit = 10 ** Math.max(0, Math.floor(Math.log10(stop)) - 1);
-    stop = stop < 20 ? stop + 1 : Math.max(stop + unit, unit * Math.round((1.05 * stop) / unit));
+    const decade = 10 ** Math.floor(Math.log10(stop) + 1e-9);
+    stop += Math.max(1, stop < 5 * decade ? decade / 10 : decade / 5);
   }
   return [...stops].sort((a, b) => a - b);
 }

@@ -89,7 +89,7 @@ function headline(analysis: Analysis, context: ViewContext): Node_ {
               ),
             ],
       ),
-      h("div", { key: "remark", class: "remark" }, remark(message, context)),
+      obstacle(message, context),
     ),
   );
 }
@@ -98,30 +98,22 @@ function canAnswer({ state: { running, trusted, model } }: ViewContext): boolean
   return running && (trusted || model.kind === "saved");
 }
 
-/** What is in the way of a plan, or that one is on its way. */
-function remark(message: string | null, context: ViewContext): Child {
+/** What is in the way of a plan. */
+function obstacle(message: string | null, context: ViewContext): Child {
   const { state, plans } = context;
+  const { plan } = plans;
   const last =
-    plans.plan === null
-      ? ""
-      : ` This is the last plan, for ${formatMany(plans.plan.batch, "example")} on ${plans.plan.device.name}.`;
-  if (!state.running) return [icon("debug-disconnect"), `The sidecar is not running.${last}`];
-  if (!canAnswer(context)) return [icon("shield"), `In Restricted Mode nothing is planned anew.${last}`];
-  if (message !== null) {
-    return [
-      icon("info"),
-      h(
-        "span",
-        {},
-        `${message}${last} `,
-        link("Try again", "Ask for the plan once more", () => {
-          plans.retry();
-          context.update();
-        }),
-      ),
-    ];
-  }
-  return plans.isPending && plans.plan !== null ? "planning…" : null;
+    plan === null ? "" : ` This is the last plan, for ${formatMany(plan.batch, "example")} on ${plan.device.name}.`;
+  const tell = (name: string, ...text: readonly Child[]): Node_ =>
+    h("div", { key: "obstacle", class: "obstacle" }, icon(name), h("span", {}, ...text));
+  if (!state.running) return tell("debug-disconnect", `The sidecar is not running.${last}`);
+  if (!canAnswer(context)) return tell("shield", `Nothing is planned anew in Restricted Mode.${last}`);
+  if (message === null) return null;
+  const retry = (): void => {
+    plans.retry();
+    context.update();
+  };
+  return tell("info", `${message}${last} `, link("Try again", "Ask for the plan once more", retry));
 }
 
 function timeline(row: StrategyRow | null, device: DeviceInfo, context: ViewContext): Node_ {
