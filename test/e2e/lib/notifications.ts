@@ -1,7 +1,7 @@
 // Notifications: those that show, and all that ever showed in this window.
 import type { Locator, Page } from "playwright-core";
 import type { QuickInput } from "./quick-input";
-import { plain, until } from "./wait";
+import { clickOnce, plain, until } from "./wait";
 
 export interface Notification {
   severity: "error" | "warning" | "info";
@@ -71,7 +71,7 @@ export class Notifications {
   async press(message: RegExp, button: string): Promise<void> {
     await until(`to press '${button}' of the notification ${String(message)}`, async () => {
       const buttons = this.toast(message).locator(".notification-list-item-buttons-container .monaco-button");
-      await buttons.getByText(button, { exact: true }).click({ timeout: 2000 });
+      await clickOnce(buttons.getByText(button, { exact: true }));
       return true;
     });
   }

@@ -1,6 +1,6 @@
 // The box at the top of the window: command palette, file picker, and what commands ask with.
 import type { Locator, Page } from "playwright-core";
-import { matches, plain, textOf, until, type Pattern } from "./wait";
+import { clickOnce, matches, plain, textOf, until, type Pattern } from "./wait";
 
 export interface QuickInputEntry {
   label: string;
@@ -33,7 +33,7 @@ export class QuickInput {
     const entry = this.rows.filter({ has: this.page.locator(".label-name", { hasText: textOf(label) }) });
     await this.ask("F1", `>${label}`, `the command '${label}' in the palette`, async () => {
       if ((await entry.count()) === 0) return false;
-      await entry.first().click({ timeout: 2000 });
+      await clickOnce(entry.first());
       return true;
     });
   }
@@ -99,7 +99,7 @@ export class QuickInput {
   async pick(label: Pattern): Promise<void> {
     const name = this.page.locator(".label-name", { hasText: textOf(label) });
     await until(`the entry '${String(label)}'`, async () => {
-      await this.rows.filter({ has: name }).first().click({ timeout: 2000 });
+      await clickOnce(this.rows.filter({ has: name }).first());
       return true;
     });
   }

@@ -2,7 +2,7 @@
 import type { Locator, Page } from "playwright-core";
 import { hintsOf, placeOf, readLines, shownText, sourceText, type LineText } from "./lines";
 import type { QuickInput } from "./quick-input";
-import { plain, textOf, until, type Pattern } from "./wait";
+import { clickOnce, plain, textOf, until, type Pattern } from "./wait";
 
 export class TextEditor {
   constructor(
@@ -127,10 +127,7 @@ export class TextEditor {
   async clickCodeLens(title: Pattern): Promise<void> {
     const lenses = this.area().locator(".codelens-decoration a[role=button]");
     await until(`the code lens '${String(title)}'`, async () => {
-      await lenses
-        .filter({ hasText: textOf(title) })
-        .first()
-        .click({ timeout: 2000 });
+      await clickOnce(lenses.filter({ hasText: textOf(title) }).first());
       return true;
     });
   }
@@ -209,7 +206,7 @@ export class TextEditor {
         await this.page.keyboard.press("Escape");
         return false;
       }
-      await row.first().click({ timeout: 2000 });
+      await clickOnce(row.first());
       return true;
     });
   }

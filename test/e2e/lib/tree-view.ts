@@ -1,6 +1,6 @@
 // A tree in the side bar, by the title of its view.
 import type { Locator, Page } from "playwright-core";
-import { plain, textOf, until, type Pattern } from "./wait";
+import { clickOnce, plain, textOf, until, type Pattern } from "./wait";
 
 export interface TreeRow {
   label: string;
@@ -39,7 +39,7 @@ export class TreeView {
     const tab = this.page.locator(named.map((name) => `.activitybar .action-label${name}`).join(", "));
     await until(`the view in ${this.container}`, async () => {
       if ((await this.pane.count()) > 0) return true;
-      await tab.click({ timeout: 2000 });
+      await clickOnce(tab);
       await this.pane.waitFor({ timeout: 3000 });
       return true;
     });
@@ -101,7 +101,7 @@ export class TreeView {
     await until(`'${String(label)}' to be ${wanted === "true" ? "expanded" : "collapsed"}`, async () => {
       const row = await this.row(label);
       if ((await row.getAttribute("aria-expanded")) === wanted) return true;
-      await row.locator(".monaco-tl-twistie").click({ timeout: 2000 });
+      await clickOnce(row.locator(".monaco-tl-twistie"));
       await until("it", async () => (await row.getAttribute("aria-expanded")) === wanted, { timeout: 2000 });
       return true;
     });
@@ -110,7 +110,7 @@ export class TreeView {
   /** Clicks a row, which runs its command. */
   async click(label: Pattern): Promise<void> {
     await until(`to click '${String(label)}'`, async () => {
-      await (await this.row(label)).locator(".label-name").click({ timeout: 2000 });
+      await clickOnce((await this.row(label)).locator(".label-name"));
       return true;
     });
   }
@@ -120,7 +120,7 @@ export class TreeView {
     await until(`to click '${action}' of '${String(label)}'`, async () => {
       const row = await this.row(label);
       await row.hover({ timeout: 2000 });
-      await row.locator(`.actions .action-label[aria-label="${action}"]`).click({ timeout: 2000 });
+      await clickOnce(row.locator(`.actions .action-label[aria-label="${action}"]`));
       return true;
     });
   }
@@ -129,7 +129,7 @@ export class TreeView {
   async clickTitleAction(action: string): Promise<void> {
     await until(`to click '${action}' of the view`, async () => {
       await this.pane.hover({ timeout: 2000 });
-      await this.pane.locator(`.pane-header .action-label[aria-label="${action}"]`).click({ timeout: 2000 });
+      await clickOnce(this.pane.locator(`.pane-header .action-label[aria-label="${action}"]`));
       return true;
     });
   }
@@ -137,14 +137,12 @@ export class TreeView {
   /** Takes an entry of a row's context menu. */
   async chooseFromMenu(label: Pattern, entry: string): Promise<void> {
     await until(`'${entry}' in the menu of '${String(label)}'`, async () => {
-      await (await this.row(label)).click({ button: "right", timeout: 2000 });
+      await clickOnce(await this.row(label), { button: "right" });
       try {
-        await this.page
-          .locator(
-            `.monaco-menu .action-menu-item[aria-label="${entry}"], .monaco-menu .action-item:has(.action-label[aria-label="${entry}"])`,
-          )
-          .first()
-          .click({ timeout: 2000 });
+        const entries = this.page.locator(
+          `.monaco-menu .action-menu-item[aria-label="${entry}"], .monaco-menu .action-item:has(.action-label[aria-label="${entry}"])`,
+        );
+        await clickOnce(entries.first());
         return true;
       } catch (error) {
         await this.page.keyboard.press("Escape");

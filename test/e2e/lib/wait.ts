@@ -1,6 +1,7 @@
 // Waiting for what an editor does in its own time. Nothing in the tests sleeps for a fixed time: it asks again until the
 // answer is there.
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Locator } from "playwright-core";
 
 /** How long anything may take, in milliseconds, unless a call says otherwise. Generous: machines may be busy. */
 export const patience = 30_000;
@@ -31,6 +32,19 @@ export async function until<T>(
     }
     if (Date.now() >= end) throw new Error(`waited ${timeout / 1000} s in vain for ${what}`, { cause: last });
     await sleep(interval);
+  }
+}
+
+/**
+ * Clicks once, to be asked for again where it throws. On a busy machine the time may be up when the click is made and
+ * playwright waits for what comes of it: that click counts, for what was clicked may be gone and must not be clicked twice.
+ */
+export async function clickOnce(target: Locator, options: { button?: "right" } = {}): Promise<void> {
+  try {
+    await target.click({ timeout: 2000, ...options });
+  } catch (error) {
+    const [, made] = error instanceof Error ? error.message.split(/performing click action(?!.*performing)/s) : [];
+    if (made === undefined || made.includes("intercepts pointer events")) throw error;
   }
 }
 
