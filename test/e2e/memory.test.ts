@@ -94,6 +94,7 @@ describe("memory", () => {
       await window.screenshot("memory, more examples");
       await panel.content.getByRole("button", { name: "Reset" }).click();
       await expect.poll(() => headline()).toBe(before);
+      await window.openFile("residual-net.ts");
       await lens(window, /^Jacobian \[100, /);
     });
 
