@@ -204,7 +204,12 @@ function newLanguageClient(
       closed: () => ({ action: CloseAction.DoNotRestart, handled: true }),
     },
   });
-  const notices: (keyof Notices)[] = ["kernelscope/file", "kernelscope/device", "kernelscope/progress"];
+  const notices: (keyof Notices)[] = [
+    "kernelscope/file",
+    "kernelscope/device",
+    "kernelscope/plan",
+    "kernelscope/progress",
+  ];
   for (const method of notices) {
     client.onNotification(method, (params: Notices[typeof method]) => onNotice(method, params));
   }

@@ -1,49 +1,32 @@
 import { dirname, join } from "node:path";
 import * as vscode from "vscode";
-import type { JacobianInputs, ModelRef, ModelState } from "../sidecar/protocol/messages";
+import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
+import type { JacobianInputs, ModelRef } from "../sidecar/protocol/messages";
 import { formatBytes, formatShortShape } from "../sidecar/protocol/text";
 import type { RunState } from "../sidecar/protocol/panel";
 import { analyze } from "./analyze";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
 import { titleOf } from "./places";
-import { batchOf } from "./settings";
+import { batchOf, modelOptions } from "./settings";
+import { explanations, takes, wayText } from "./strategy";
 
 /** Compute Jacobian...: asks for inputs, a strategy and a file, and computes in the background. */
 
+type Strategy = StrategyAnalysis["strategy"];
+
 interface StrategyItem extends vscode.QuickPickItem {
-  readonly strategy: string | null;
-  /** What a chunk is a number of; null where there are none. */
-  readonly chunkOf: string | null;
+  /** Null for what is chosen for the model, or else is best. */
+  readonly strategy: Strategy | null;
 }
 
-const strategies: readonly StrategyItem[] = [
-  {
-    label: "Automatic",
-    description: "vmap(jacrev), or jacrev where examples depend on one another",
-    strategy: null,
-    chunkOf: null,
-  },
-  {
-    label: "vmap(jacrev)",
-    description: "every output of all examples at once, backwards",
-    strategy: "vmap(jacrev)",
-    chunkOf: "examples",
-  },
-  {
-    label: "vmap(jacfwd)",
-    description: "every parameter of all examples at once, forwards: for few parameters",
-    strategy: "vmap(jacfwd)",
-    chunkOf: "tangents",
-  },
-  { label: "jacrev", description: "the batch as a whole, backwards", strategy: "jacrev", chunkOf: "cotangents" },
-  {
-    label: "grad-loop",
-    description: "one output of one example after the other: least memory",
-    strategy: "grad-loop",
-    chunkOf: null,
-  },
-];
+/** What a chunk is a number of; null where there are none. */
+const chunkOf: Readonly<Record<Strategy, string | null>> = {
+  "vmap(jacrev)": "examples",
+  "vmap(jacfwd)": "tangents",
+  jacrev: "cotangents",
+  "grad-loop": null,
+};
 
 export function activateComputeJacobian(app: App): vscode.Disposable {
   return vscode.Disposable.from(
@@ -63,11 +46,19 @@ async function computeJacobian(app: App, model: ModelRef): Promise<void> {
   if (!state?.analysis) return;
   const inputs = await askForInputs(model);
   if (inputs === undefined) return;
-  if (inputs.kind === "random" && !(await mayBeTooLarge(state))) return;
-  const picked = await vscode.window.showQuickPick(strategies, { title: "Compute Jacobian", placeHolder: "Strategy" });
+  const { analysis } = state;
+  const picked = await vscode.window.showQuickPick(strategyItems(analysis, model), {
+    title: "Compute Jacobian",
+    placeHolder: "Strategy",
+    matchOnDescription: true,
+  });
   if (picked === undefined) return;
-  const chunk = picked.chunkOf === null ? null : await askForChunk(picked.chunkOf);
+  const unit = picked.strategy && chunkOf[picked.strategy];
+  const chunk = unit === null ? null : await askForChunk(unit, analysis, picked.strategy!);
   if (chunk === undefined) return;
+  const wish = { strategy: picked.strategy, chunk };
+  const way = inputs.kind === "random" ? await whatFits(analysis, wish) : wish;
+  if (way === undefined) return;
   const out = await vscode.window.showSaveDialog({
     title: "Write the Jacobian to",
     defaultUri: vscode.Uri.file(join(folderOf(model), `jacobian-${model.export ?? "model"}.npz`)),
@@ -79,8 +70,7 @@ async function computeJacobian(app: App, model: ModelRef): Promise<void> {
   const run = await app.runs.start(title, {
     model: { uri: model.uri, export: model.export },
     inputs,
-    strategy: picked.strategy,
-    chunk,
+    ...way,
     out: out.fsPath,
   });
   void report(app, run);
@@ -107,23 +97,69 @@ async function askForInputs(model: ModelRef): Promise<JacobianInputs | undefined
   return file && { kind: "file", file: file.fsPath };
 }
 
-/** Nothing of this size should be started by accident. */
-async function mayBeTooLarge({ analysis }: ModelState): Promise<boolean> {
-  const { jacobian, device } = analysis!;
-  if (jacobian.bytes <= device.memoryBytes) return true;
-  const detail = `The result alone takes ${formatBytes(jacobian.bytes)}, and ${device.name} has ${formatBytes(device.memoryBytes)}. A smaller batch size helps.`;
-  const go = "Compute Anyway";
-  return (
-    (await vscode.window.showWarningMessage("This Jacobian does not fit the device.", { modal: true, detail }, go)) ===
-    go
+/** What is planned for the examples that shapes are told for; of a file with others, the order is the same. */
+function strategyItems({ strategies }: Analysis, model: ModelRef): StrategyItem[] {
+  const { strategy: chosen, chunk = null } = modelOptions(model);
+  const best = strategies.find(({ recommended }) => recommended);
+  const taken = chosen === undefined ? best && wayText(best) : wayText({ strategy: chosen, chunk });
+  const names = Object.keys(explanations) as Strategy[];
+  return [
+    {
+      label: "Automatic",
+      description: `${taken ?? "whatever fits"}${chosen === undefined ? "" : ", as chosen"}`,
+      strategy: null,
+    },
+    ...names.map((strategy): StrategyItem => {
+      const whole = strategies.find((each) => each.strategy === strategy && each.chunk === null);
+      return { label: strategy, description: whole && takes(whole), detail: explanations[strategy], strategy };
+    }),
+  ];
+}
+
+interface Way {
+  readonly strategy: Strategy | null;
+  readonly chunk: number | null;
+}
+
+/** Nothing that does not fit should be started by accident: the user may choose what does. Undefined: the user gave up. */
+async function whatFits({ jacobian, device, strategies }: Analysis, wish: Way): Promise<Way | undefined> {
+  const tooLarge = strategies.find(
+    ({ strategy, chunk, fits }) => strategy === wish.strategy && chunk === wish.chunk && !fits,
   );
+  const best = strategies.find(({ recommended }) => recommended);
+  const needed =
+    jacobian.bytes > device.memoryBytes
+      ? `The result alone takes ${formatBytes(jacobian.bytes)}`
+      : tooLarge
+        ? `${wayText(tooLarge)} takes ${formatBytes(tooLarge.peakBytes + tooLarge.workspaceBytes)}`
+        : null;
+  if (needed === null) return wish;
+  const detail = `${needed}, and ${device.name} has ${formatBytes(device.memoryBytes)}. A smaller batch size helps.`;
+  const go = "Compute Anyway";
+  const instead = best === undefined ? [] : [`Use ${wayText(best)}`];
+  const answer = await vscode.window.showWarningMessage(
+    "This Jacobian does not fit the device.",
+    { modal: true, detail },
+    ...instead,
+    go,
+  );
+  if (answer === undefined || answer === go) return answer && wish;
+  return best && { strategy: best.strategy, chunk: best.chunk };
 }
 
 /** Null: everything at once. Undefined: the user gave up. */
-async function askForChunk(what: string): Promise<number | null | undefined> {
+async function askForChunk(
+  what: string,
+  { strategies }: Analysis,
+  strategy: Strategy,
+): Promise<number | null | undefined> {
+  const whole = strategies.find((each) => each.strategy === strategy && each.chunk === null);
+  const largest = whole?.fits === false ? whole.largestChunkThatFits : null;
   const text = await vscode.window.showInputBox({
     title: "Compute Jacobian",
     prompt: `Number of ${what} at once, to save memory; empty for all of them`,
+    // The largest that fits, where not all do
+    value: largest === null ? "" : String(largest),
     validateInput: (value) =>
       /^\s*([1-9]\d{0,8})?\s*$/.test(value) ? null : "Give a whole number of at least 1, or nothing",
   });

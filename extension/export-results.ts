@@ -12,6 +12,8 @@ import { titleOf } from "./places";
 
 interface Format extends vscode.QuickPickItem {
   readonly extension: string;
+  /** Whether it has the timelines of the strategies, which are not told with every change. */
+  readonly needsPlan: boolean;
   write(analysis: Analysis): string;
 }
 
@@ -20,10 +22,11 @@ const formats: readonly Format[] = [
     label: "JSON",
     description: "all of it, in the form of `kernelscope analyze --json`",
     extension: "json",
+    needsPlan: true,
     write: (analysis) => `${JSON.stringify(analysis, null, 2)}\n`,
   },
-  { label: "CSV", description: "a line for each parameter", extension: "csv", write: csv },
-  { label: "Markdown", description: "a table of the parameters", extension: "md", write: markdown },
+  { label: "CSV", description: "a line for each parameter", extension: "csv", needsPlan: false, write: csv },
+  { label: "Markdown", description: "a table of the parameters", extension: "md", needsPlan: false, write: markdown },
 ];
 
 export function activateExportResults(app: App): vscode.Disposable {
@@ -35,8 +38,8 @@ export function activateExportResults(app: App): vscode.Disposable {
 
 async function exportResults(app: App, model: ModelRef): Promise<void> {
   const state = app.store.find(model);
-  const analysis = state?.analysis ?? (await analyze(app, model))?.analysis;
-  if (!analysis) return;
+  const known = state?.analysis ?? (await analyze(app, model))?.analysis;
+  if (!known) return;
   const format = await vscode.window.showQuickPick(formats, { title: "Export Results", placeHolder: "As what?" });
   if (format === undefined) return;
   const { fsPath } = vscode.Uri.parse(model.uri);
@@ -46,9 +49,20 @@ async function exportResults(app: App, model: ModelRef): Promise<void> {
     filters: { [format.label]: [format.extension] },
   });
   if (target === undefined) return;
+  const analysis = format.needsPlan ? await withPlan(app, model, known) : known;
   await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(format.write(analysis)));
   const action = await vscode.window.showInformationMessage(`${titleOf(model)}: written to ${target.fsPath}.`, "Open");
   if (action) await vscode.window.showTextDocument(target);
+}
+
+/** Results of an earlier window have no model behind them to plan with: they are exported without timelines. */
+async function withPlan(app: App, model: ModelRef, analysis: Analysis): Promise<Analysis> {
+  const { batch, device } = analysis;
+  const ref = { uri: model.uri, export: model.export };
+  const outcome = await app.sidecar.request("kernelscope/plan", { id: "export", model: ref, batch, device });
+  if (outcome.kind !== "done") return analysis;
+  const { strategies, fallbacks } = outcome.result;
+  return { ...analysis, strategies, fallbacks };
 }
 
 function csv({ parameters }: Analysis): string {

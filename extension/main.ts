@@ -14,6 +14,7 @@ import { onSettings, readSettings } from "./settings";
 import { Sidecar } from "./sidecar";
 import { activateSetUpGpu } from "./set-up-gpu";
 import { activateStatus } from "./status";
+import { activateStrategy } from "./strategy";
 import { Store } from "./store";
 import { activateDevicesView } from "./views/devices";
 import { activateModelsView } from "./views/models";
@@ -71,6 +72,7 @@ export function activate(context: vscode.ExtensionContext): void {
     activateOpenExample(app),
     activatePanel(app),
     activateStatus(app),
+    activateStrategy(app),
     activateModelsView(app),
     activateDevicesView(app),
     activateRunsView(app),

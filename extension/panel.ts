@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
+import type { DeviceInfo } from "../sidecar/protocol/analysis";
 import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
 import type { FromPanel, PanelCommand, PanelMemory, PanelState, PanelView, ToPanel } from "../sidecar/protocol/panel";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
 import { panelHtml } from "./panel-html";
 import { reveal, titleOf } from "./places";
-import { batchOf, onSettings, writeModelOptions } from "./settings";
+import { batchOf, modelOptions, onSettings, writeModelOptions, writeSetting } from "./settings";
+import { useStrategy } from "./strategy";
 
 /** The panel beside the code: one page, which shows one model at a time, and follows what is known of it. */
 
@@ -59,6 +61,8 @@ class Panel {
   private readonly subscriptions: vscode.Disposable[];
   private isReady = false;
   private waiting: NodeJS.Timeout | null = null;
+  /** The question of the page that is being answered. */
+  private planning: { readonly id: string; readonly token: vscode.CancellationTokenSource } | null = null;
 
   constructor(
     private readonly app: App,
@@ -74,12 +78,17 @@ class Panel {
       devices.onDidChange(update),
       sidecar.onDidChangeState(update),
       onSettings(update),
+      sidecar.on("kernelscope/plan", ({ id, plan }) => {
+        if (id === this.planning?.id) this.post({ type: "plan", id, plan });
+      }),
       panel.webview.onDidReceiveMessage((message: FromPanel) => void this.received(message)),
     ];
     const icon = (theme: string): vscode.Uri =>
       vscode.Uri.joinPath(context.extensionUri, "media", `panel-${theme}.svg`);
     panel.iconPath = { light: icon("light"), dark: icon("dark") };
     panel.webview.html = this.html();
+    // The page lets one choose among them; where they cannot be looked for, that has been shown
+    devices.find().catch(() => undefined);
   }
 
   show(model: ModelRef, view: PanelView | null): void {
@@ -91,6 +100,7 @@ class Panel {
 
   dispose(): void {
     if (this.waiting) clearTimeout(this.waiting);
+    this.planning?.token.cancel();
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
@@ -133,10 +143,31 @@ class Panel {
       title: titleOf(this.model),
       batch: batchOf(this.model),
       device: devices.current,
+      devices: devicesOf(this.app),
+      chosen: chosenFor(this.model),
       runs: runs.all().filter(({ model }) => model.uri === uri && model.export === name),
       trusted: vscode.workspace.isTrusted,
       running: sidecar.state !== "failed",
     };
+  }
+
+  private async plan({ id, batch, device }: Extract<FromPanel, { type: "plan" }>): Promise<void> {
+    this.planning?.token.cancel();
+    const token = new vscode.CancellationTokenSource();
+    const planning = { id, token };
+    this.planning = planning;
+    const model = { uri: this.model.uri, export: this.model.export };
+    try {
+      const outcome = await this.app.sidecar.request("kernelscope/plan", { id, model, batch, device }, token.token);
+      if (outcome.kind === "done") this.post({ type: "plan", id, plan: outcome.result });
+      if (outcome.kind === "failed") this.post({ type: "noPlan", id, message: outcome.fault.message });
+    } catch (error) {
+      // The sidecar ended, which the page is told by its state
+      this.app.log.debug(`no plan: ${String(error)}`);
+    } finally {
+      if (this.planning === planning) this.planning = null;
+      token.dispose();
+    }
   }
 
   private async received(message: FromPanel): Promise<void> {
@@ -153,6 +184,17 @@ class Panel {
       case "setBatch":
         await writeModelOptions(this.model, { batch: message.batch });
         break;
+      case "plan":
+        await this.plan(message);
+        break;
+      case "useStrategy":
+        await useStrategy(this.model, message.strategy, message.chunk);
+        break;
+      case "useDevice": {
+        const [own] = this.app.devices.known?.detected ?? [];
+        await writeSetting("device", message.name === own?.name ? "auto" : message.name);
+        break;
+      }
       case "cancel":
         this.app.runs.cancel(message.run);
         break;
@@ -163,6 +205,18 @@ class Panel {
         await vscode.commands.executeCommand(commands[message.command], this.model);
     }
   }
+}
+
+/** This machine's, cards, and what the settings make of one of them. */
+function devicesOf({ devices }: App): readonly DeviceInfo[] {
+  const { known, current } = devices;
+  const all = [...(known?.detected ?? []), ...(known?.profiles ?? [])];
+  return current === null || all.some(({ name }) => name === current.name) ? all : [current, ...all];
+}
+
+function chosenFor(model: ModelRef): PanelState["chosen"] {
+  const { strategy, chunk = null } = modelOptions(model);
+  return strategy === undefined ? null : { strategy, chunk };
 }
 
 const commands: Record<PanelCommand, string> = {
@@ -192,6 +246,7 @@ function unknown({ uri, export: name }: ModelRef): ModelState {
     line: null,
     activity: "idle",
     analysis: null,
+    planning: false,
     stale: null,
     fault: null,
     milliseconds: null,

@@ -93,6 +93,7 @@ function asRestored(file: FileState): FileState {
     models: file.models.map((model) => ({
       ...model,
       activity: "idle" as const,
+      planning: false,
       stale: model.analysis === null ? null : (model.stale ?? "restored"),
     })),
   };

@@ -28,6 +28,7 @@ const programs = [
     options: { ...lazily("./server.js"), banner: { js: "#!/usr/bin/env node" } },
   },
   { source: "sidecar/server.ts", output: "server" },
+  { source: "sidecar/server/planning-thread.ts", output: "planning" },
   { source: "sidecar/worker/boot.ts", output: "worker" },
   // Loaded from V8's code cache, where import() does not work: packages are required instead
   { source: "sidecar/worker/main.ts", output: "worker-main", options: { supported: { "dynamic-import": false } } },

@@ -24,11 +24,11 @@ export const targets = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64",
 /** What the package is made from; packages of others are known by the lock file. */
 const sources = [
   ...["extension", "sidecar", "webview", "examples", "media", "scripts/build.mjs", "scripts/package.mjs"],
-  ...["package.json", "package-lock.json", ".vscodeignore", "docs/extension.md", "CHANGELOG.md", "LICENSE"],
+  ...["package.json", "package-lock.json", ".vscodeignore", "docs", "CHANGELOG.md", "LICENSE"],
 ];
 
 /** Copied as they are; .vscodeignore chooses among the files. */
-const copied = ["CHANGELOG.md", "LICENSE", ".vscodeignore", "media", "examples"];
+const copied = ["CHANGELOG.md", "LICENSE", ".vscodeignore", "media", "examples", "docs"];
 
 /** What the extension's page in the editor shows: not the project's own README, which is about the checkout. */
 const readme = "docs/extension.md";

@@ -68,8 +68,9 @@ describe("the package", () => {
       /^extension\.vsixmanifest$/,
       /^extension\/(package\.json|readme\.md|changelog\.md|LICENSE\.txt|ThirdPartyNotices\.txt)$/,
       /^extension\/media\/(icon\.png|kernelscope\.svg|panel-(dark|light)\.svg|walkthrough\/[\w-]+\.(svg|md))$/,
+      /^extension\/docs\/(diagnostics|planner)\.md$/,
       /^extension\/examples\/[\w-]+\.(ts|npy)$/,
-      /^extension\/dist\/(extension|client|cli|server|worker|worker-main|watchdog|webview|codicon)\.(js|css|ttf)$/,
+      /^extension\/dist\/(extension|client|cli|server|planning|worker|worker-main|watchdog|webview|codicon)\.(js|css|ttf)$/,
       /^extension\/dist\/node_modules\/(esbuild|onnxruntime-(node|common)|@esbuild\/[\w-]+)\//,
     ];
     for (const pattern of expected)

@@ -3,15 +3,15 @@ import type { PanelCommand, PanelState } from "../sidecar/protocol/panel";
 import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
 import { batchField, type BatchDraft } from "./batch-field";
 import { h, type Child, type Node_ } from "./dom";
-import { fitOf } from "./fit";
+import { fitOf, wayThatFits } from "./fit";
 import { formatMany } from "./format";
 import { statusOf } from "./status";
 import type { ViewContext } from "./view";
 import { button, fitMeter, icon, link, placeLink } from "./widgets";
 
 /** What stands above every view: the model, whether it is up to date, its main numbers, and what can be done. */
-export function header(context: ViewContext, draft: BatchDraft, update: () => void): Node_ {
-  const { state, post } = context;
+export function header(context: ViewContext, draft: BatchDraft): Node_ {
+  const { state, post, update } = context;
   const { analysis } = state.model;
   const device = state.device ?? analysis?.device ?? null;
   return h(
@@ -37,7 +37,7 @@ export function header(context: ViewContext, draft: BatchDraft, update: () => vo
       { key: "figures", class: "figures" },
       analysis ? jacobianFigure(analysis) : null,
       analysis ? parametersFigure(analysis) : null,
-      deviceFigure(device, analysis),
+      deviceFigure(device, state),
       figure(
         "examples",
         "Examples (N)",
@@ -131,23 +131,24 @@ function parametersFigure({ parameters, jacobian }: Analysis): Node_ {
   );
 }
 
-/** The comparison is of the result alone: computing it needs more, which is another view's to say. */
-function deviceFigure(device: DeviceInfo | null, analysis: Analysis | null): Node_ {
+/** Whether it can be computed there, as soon as that is known; until then the comparison is of the result alone. */
+function deviceFigure(device: DeviceInfo | null, { model, chosen }: PanelState): Node_ {
   if (device === null) return figure("device", "Device", h("div", { class: "value" }, "Not known yet"));
   const memory = `${formatBytes(device.memoryBytes)}${device.detected ? "" : ", as sold"}`;
-  const fit = analysis && fitOf(analysis.jacobian.bytes, device);
+  const { analysis, planning } = model;
+  const way = analysis === null || planning ? null : wayThatFits(analysis, device, chosen);
+  const result = analysis && fitOf(analysis.jacobian.bytes, device);
+  const fit = way ?? result;
+  const text =
+    way?.text ??
+    (result &&
+      (result.fits ? `The result alone takes ${result.text}` : `Does not fit: the result alone is ${result.text}`));
   return figure(
     "device",
     "Device",
     h("div", { class: "value" }, device.name),
     h("div", { class: "note" }, memory),
-    fit && fitMeter(fit, "The Jacobian's part of the device's memory"),
-    fit &&
-      h(
-        "div",
-        { class: fit.fits ? "fit" : "fit over" },
-        icon(fit.fits ? "pass" : "error"),
-        fit.fits ? `The result alone takes ${fit.text}` : `Does not fit: the result alone is ${fit.text}`,
-      ),
+    fit && fitMeter(fit, `${way === null ? "The Jacobian's" : "The computation's"} part of the device's memory`),
+    fit && h("div", { class: fit.fits ? "fit" : "fit over" }, icon(fit.fits ? "pass" : "error"), text),
   );
 }

@@ -2,12 +2,17 @@ import type { FromPanel, PanelMemory, PanelState, PanelView, ToPanel } from "../
 import type { BatchDraft } from "./batch-field";
 import { render } from "./dom";
 import { page } from "./page";
+import { Plans, wantedPlan } from "./plans";
+import type { Pointed } from "./timeline";
+import { remainingTrial } from "./trial";
 
 /** The panel's page: shows the state that the extension sends, and tells it what the user does. */
 
 const vscode = acquireVsCodeApi<PanelMemory>();
 const root = document.getElementById("page")!;
 const draft: BatchDraft = { text: null, taken: null, timer: null };
+const plans = new Plans(post);
+const pointed: Pointed = { at: null, band: null };
 let memory = vscode.getState() ?? null;
 let state: PanelState | null = null;
 /** A view that was asked for before there was a state to show. */
@@ -29,7 +34,13 @@ function update(): void {
     remember(next);
     update();
   };
-  render(root, page({ state, memory, post, remember: change }, draft, update));
+  plans.about(JSON.stringify([state.model.uri, state.model.export]));
+  if (memory.view === "memory") {
+    const plan = wantedPlan(state, memory);
+    if (plan === null) plans.halt();
+    else plans.want(plan);
+  }
+  render(root, page({ state, memory, post, remember: change, plans, pointed, update }, draft));
 }
 
 function show(next: PanelState): void {
@@ -41,6 +52,8 @@ function show(next: PanelState): void {
   }
   if (wanted !== null) remember({ view: wanted });
   wanted = null;
+  const trial = remainingTrial(memory.trial, state);
+  if (memory.trial !== undefined) remember({ trial });
   const isFirst = root.childElementCount === 0;
   update();
   if (isFirst) restoreScroll(memory.scroll ?? 0);
@@ -64,6 +77,12 @@ function restoreScroll(top: number): void {
 window.addEventListener("message", ({ data }: MessageEvent<ToPanel>) => {
   if (data.type === "state") {
     show(data.state);
+  } else if (data.type === "plan") {
+    plans.answered(data.id, data.plan);
+    update();
+  } else if (data.type === "noPlan") {
+    plans.refused(data.id, data.message);
+    update();
   } else if (state === null) {
     wanted = data.view;
   } else {

@@ -7,13 +7,13 @@ import type { View, ViewContext } from "./view";
 import { views } from "./views";
 
 /** The whole page. Only the view that is shown has content. */
-export function page(context: ViewContext, draft: BatchDraft, update: () => void): Child {
+export function page(context: ViewContext, draft: BatchDraft): Child {
   const selected = Math.max(
     0,
     views.findIndex(({ id }) => id === context.memory.view),
   );
   return [
-    header(context, draft, update),
+    header(context, draft),
     h(
       "main",
       {},

@@ -1,6 +1,8 @@
 import type { Analysis } from "../sidecar/protocol/analysis";
 import type { FromPanel, PanelMemory, PanelState, PanelView } from "../sidecar/protocol/panel";
 import type { Child } from "./dom";
+import type { Plans } from "./plans";
+import type { Pointed } from "./timeline";
 
 /** What a view is given: the state, and ways to say what the user does. */
 export interface ViewContext {
@@ -10,6 +12,12 @@ export interface ViewContext {
   readonly post: (message: FromPanel) => void;
   /** Keeps a choice that is the page's own, across reloads. */
   readonly remember: (change: Partial<PanelMemory>) => void;
+  /** What is known of the plan that the memory view asks for. */
+  readonly plans: Plans;
+  /** What the pointer is on in that view. */
+  readonly pointed: Pointed;
+  /** Draws the page anew, where something has changed that is neither state nor memory. */
+  readonly update: () => void;
 }
 
 interface Described {

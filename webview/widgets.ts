@@ -23,12 +23,14 @@ export interface ButtonOptions {
   readonly icon?: string;
   readonly primary?: boolean;
   readonly disabled?: boolean;
+  /** For screen readers, where the text alone does not say what it is of. */
+  readonly label?: string;
   readonly onPress: () => void;
 }
 
 export function button(
   label: string,
-  { icon: name, primary = false, disabled = false, onPress }: ButtonOptions,
+  { icon: name, primary = false, disabled = false, label: spoken, onPress }: ButtonOptions,
 ): Node_ {
   return h(
     "vscode-button",
@@ -36,6 +38,7 @@ export function button(
       secondary: !primary,
       disabled,
       "aria-disabled": disabled ? "true" : null,
+      "aria-label": spoken,
       on: { click: () => !disabled && onPress() },
     },
     name ? h("span", { slot: "content-before", class: "button-icon" }, icon(name)) : null,
@@ -48,8 +51,14 @@ export function placeLink(place: Place, post: (message: FromPanel) => void): Nod
   return link(formatPlace(place), `Go to ${place.file}, line ${place.line}`, () => post({ type: "reveal", place }));
 }
 
-export function link(text: string, title: string, onPress: () => void): Node_ {
-  return h("button", { class: "link", type: "button", title, on: { click: onPress } }, text);
+/** Beside another place in the same file: `:37`. */
+export function lineLink(place: Place, post: (message: FromPanel) => void): Node_ {
+  const title = `Go to ${place.file}, line ${place.line}`;
+  return link(`:${place.line}`, title, () => post({ type: "reveal", place }), formatPlace(place));
+}
+
+export function link(text: string, title: string, onPress: () => void, label?: string): Node_ {
+  return h("button", { class: "link", type: "button", title, "aria-label": label, on: { click: onPress } }, text);
 }
 
 /** How much of a device's memory a result takes. The bar ends where the memory does. */

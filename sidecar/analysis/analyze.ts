@@ -1,11 +1,12 @@
 import type { OpaqueAttributes } from "../primitives/attributes";
 import { bytesPerElement, isFloat, sizeOf, type Shape } from "../graph/types";
+import { finish } from "../planner/strategies";
 import type { Model } from "../sources/model";
 import { formatBytes, formatCount } from "../protocol/text";
 import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis } from "../protocol/analysis";
 import { placeOn } from "./place";
 import { placeOf } from "./source";
-import { notPlanned, planStrategies } from "./strategies";
+import { graphsOf, notPlanned, planning } from "./strategies";
 
 export interface AnalyzeOptions {
   /** Number of examples. */
@@ -13,10 +14,23 @@ export interface AnalyzeOptions {
   readonly device: DeviceInfo;
   /** Whether strategies are planned too, which takes up to seconds; by default they are. */
   readonly plan?: boolean;
+  /** Names of trainable parameters that are left out of the Jacobian. */
+  readonly exclude?: readonly string[];
+}
+
+/** A model whose Jacobian is without some of its parameters. */
+export function withoutParameters<T extends Pick<Model, "parameters">>(model: T, exclude: readonly string[]): T {
+  if (exclude.length === 0) return model;
+  const parameters = model.parameters.map((parameter) =>
+    exclude.includes(parameter.name) ? { ...parameter, trainable: false } : parameter,
+  );
+  return { ...model, parameters };
 }
 
 /** Everything that can be said of a model without running it. */
-export function analyze(model: Model, { batch, device, plan = true }: AnalyzeOptions): Analysis {
+export function analyze(whole: Model, options: AnalyzeOptions): Analysis {
+  const { batch, device, plan = true, exclude = [] } = options;
+  const model = withoutParameters(whole, exclude);
   const outputShape = outputShapeOf(model, batch);
   const differentiable = model.outputs.filter(({ dtype }) => isFloat(dtype));
   const bytesEach = Math.max(0, ...differentiable.map(({ dtype }) => bytesPerElement[dtype]));
@@ -36,7 +50,7 @@ export function analyze(model: Model, { batch, device, plan = true }: AnalyzeOpt
   });
   const total = jacobianShape(model, batch);
   const bytes = sizeOf(total) * bytesEach;
-  const planned = plan ? planStrategies(model, batch, placeOn(device)) : notPlanned;
+  const planned = plan ? finish(planning(model, graphsOf(model, batch), placeOn(device))) : notPlanned;
   return {
     model: {
       file: model.file,
@@ -65,7 +79,7 @@ export function analyze(model: Model, { batch, device, plan = true }: AnalyzeOpt
     ntk: [],
     fallbacks: planned.fallbacks,
     device,
-    diagnostics: [...planned.diagnostics, ...tooLarge(model, { batch, device }, bytes), ...diagnosticsOf(model)],
+    diagnostics: [...planned.diagnostics, ...tooLarge(model, options, bytes), ...diagnosticsOf(whole, exclude)],
   };
 }
 
@@ -103,7 +117,7 @@ function tooLarge(model: Model, { batch, device }: AnalyzeOptions, bytes: number
   ];
 }
 
-function diagnosticsOf(model: Model): Diagnostic[] {
+function diagnosticsOf(model: Model, exclude: readonly string[]): Diagnostic[] {
   const diagnostics: Diagnostic[] = [];
   if (model.batch.coupled) {
     diagnostics.push({
@@ -125,6 +139,18 @@ function diagnosticsOf(model: Model): Diagnostic[] {
           ? "1 frozen parameter is not part of the Jacobian's total."
           : `${frozen.length} frozen parameters are not part of the Jacobian's total.`,
       source: placeOf(frozen[0].source),
+    });
+  }
+  const excluded = model.parameters.filter(({ name, trainable }) => trainable && exclude.includes(name));
+  if (excluded.length > 0) {
+    diagnostics.push({
+      severity: "information",
+      code: "excluded-parameters",
+      message:
+        excluded.length === 1
+          ? `The parameter ${excluded[0].name} is excluded from the Jacobian.`
+          : `${excluded.length} parameters are excluded from the Jacobian.`,
+      source: placeOf(excluded[0].source),
     });
   }
   const told = new Set<string>();

@@ -2,13 +2,7 @@ import { ModelError } from "../graph/errors";
 import type { Source } from "../graph/graph";
 import { fallbacksOf } from "../planner/fallbacks";
 import type { PlannedBuffer } from "../planner/plan";
-import {
-  StrategyPlanner,
-  type Place,
-  type StrategyChoice,
-  type StrategyPlan,
-  type Subject,
-} from "../planner/strategies";
+import { MadeGraphs, StrategyPlanner, type Place, type StrategyChoice, type StrategyPlan } from "../planner/strategies";
 import type {
   BufferAnalysis,
   Diagnostic,
@@ -28,12 +22,32 @@ export interface Planned {
 
 export const notPlanned: Planned = { strategies: [], fallbacks: [], diagnostics: [] };
 
-/** What each way to compute the Jacobian takes, and what would run as a loop. */
-export function planStrategies(model: Model, batch: number, place: Place): Planned {
+/** A model as the planner sees it. */
+export type PlannedModel = Pick<Model, "graph" | "parameters" | "layers" | "batch">;
+
+/** The graphs of all ways to compute the Jacobian; null where there is nothing to differentiate. */
+export function graphsOf(model: PlannedModel, batch: number): MadeGraphs | null {
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
-  if (wrt.length === 0) return notPlanned;
+  if (wrt.length === 0) return null;
+  return new MadeGraphs({ graph: model.graph, batch, coupled: model.batch.coupled, wrt });
+}
+
+/** A way that somebody has chosen: it is planned too, whatever the planner would choose. */
+export type ChosenStrategy = Pick<StrategyAnalysis, "strategy" | "chunk">;
+
+/**
+ * What each way to compute the Jacobian takes, and what would run as a loop. Each step is a fraction of a second, and
+ * gives a function for what is known after it: the strategies, whole, as far as they have been looked at.
+ */
+export function* planning(
+  model: PlannedModel,
+  graphs: MadeGraphs | null,
+  place: Place,
+  chosen: ChosenStrategy | null = null,
+): Generator<() => Planned, Planned> {
+  if (graphs === null) return notPlanned;
   try {
-    return planned(model, { graph: model.graph, batch, coupled: model.batch.coupled, wrt }, place);
+    return yield* planned(model, new StrategyPlanner(graphs, place), place, chosen);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     const message = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
@@ -42,16 +56,32 @@ export function planStrategies(model: Model, batch: number, place: Place): Plann
   }
 }
 
-function planned(model: Model, subject: Subject, place: Place): Planned {
-  const planner = new StrategyPlanner(subject, place);
-  const choices = planner.chooseAll();
+function* planned(
+  model: PlannedModel,
+  planner: StrategyPlanner,
+  place: Place,
+  chosen: ChosenStrategy | null,
+): Generator<() => Planned, Planned> {
+  const wholes: StrategyPlan[] = [];
+  const soFar = (): Planned => {
+    const strategies = wholes.map((whole) => strategyOf(model, undecided(whole), whole, false));
+    return { ...notPlanned, strategies };
+  };
+  const choosing = planner.choosingAll();
+  let step = choosing.next();
+  for (; !step.done; step = choosing.next()) {
+    if (step.value.chunk === null) wholes.push(step.value);
+    yield soFar;
+  }
+  const choices = step.value;
   const best = StrategyPlanner.best(choices);
   return {
-    strategies: choices.flatMap((choice) =>
-      [choice.whole, choice.chunked].flatMap((each) =>
-        each === null ? [] : [strategyOf(model, choice, each, each === best)],
-      ),
-    ),
+    strategies: choices.flatMap((choice) => {
+      const ways = [choice.whole, choice.chunked];
+      const isOwn = chosen?.strategy === choice.whole.strategy && ways.every((way) => way?.chunk !== chosen.chunk);
+      if (isOwn) ways.push(planner.at(chosen.strategy, chosen.chunk));
+      return ways.flatMap((each) => (each === null ? [] : [strategyOf(model, choice, each, each === best)]));
+    }),
     fallbacks: choices.flatMap(({ whole: { strategy, graph } }) =>
       fallbacksOf(graph, place.speed).map(({ source, ...fallback }) => ({
         ...fallback,
@@ -64,7 +94,17 @@ function planned(model: Model, subject: Subject, place: Place): Planned {
   };
 }
 
-function strategyOf(model: Model, choice: StrategyChoice, each: StrategyPlan, recommended: boolean): StrategyAnalysis {
+/** Of chunks nothing is known yet. */
+function undecided(whole: StrategyPlan): StrategyChoice {
+  return { whole, chunked: null, largestChunkThatFits: null, chunkingHelps: false };
+}
+
+function strategyOf(
+  model: PlannedModel,
+  choice: StrategyChoice,
+  each: StrategyPlan,
+  recommended: boolean,
+): StrategyAnalysis {
   const { strategy, chunk, plan, workspaceBytes, iterations, fits } = each;
   const buffers = plan.largest.map((buffer) => bufferOf(model, each, buffer));
   return {
@@ -72,6 +112,7 @@ function strategyOf(model: Model, choice: StrategyChoice, each: StrategyPlan, re
     chunk,
     peakBytes: plan.peakBytes,
     resultBytes: plan.resultBytes,
+    argumentBytes: plan.argumentBytes + plan.constantBytes,
     workspaceBytes,
     flops: plan.flops,
     movedBytes: plan.movedBytes,
@@ -88,7 +129,7 @@ function strategyOf(model: Model, choice: StrategyChoice, each: StrategyPlan, re
   };
 }
 
-function bufferOf(model: Model, { plan, blocks }: StrategyPlan, buffer: PlannedBuffer): BufferAnalysis {
+function bufferOf(model: PlannedModel, { plan, blocks }: StrategyPlan, buffer: PlannedBuffer): BufferAnalysis {
   const { bytes, shape, operation, source, output, from, to } = buffer;
   const layer = layerAt(model, source);
   return {
@@ -106,7 +147,7 @@ function bufferOf(model: Model, { plan, blocks }: StrategyPlan, buffer: PlannedB
 }
 
 /** The layer that an operation is of, by the path that it carries. */
-function layerAt({ layers }: Model, source: Source | null): Model["layers"][number] | undefined {
+function layerAt({ layers }: PlannedModel, source: Source | null): Model["layers"][number] | undefined {
   return source?.module === undefined ? undefined : layers.find(({ name }) => name === source.module);
 }
 

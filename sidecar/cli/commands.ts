@@ -94,6 +94,7 @@ export const commands: Record<string, Command> = {
         strategy: oneOf<Strategy>("--strategy", options.strategy, strategies),
         chunk: options.chunk === "auto" ? ("auto" as const) : wholeNumber("--chunk", options.chunk),
         engine: oneOf<EngineName>("--engine", options.engine, engineNames),
+        exclude: [],
         out,
         cache: workerOptions(options).cache,
       };

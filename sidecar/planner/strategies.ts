@@ -58,14 +58,43 @@ export interface StrategyChoice {
   readonly chunkingHelps: boolean;
 }
 
-/** Plans graphs of one subject, each once. */
+/** A graph and what it takes, wherever it runs. */
+type Made = Pick<StrategyPlan, "plan" | "blocks" | "graph" | "iterations"> & {
+  /** What engines hold at most, as far as they have been asked. */
+  readonly enginePeaks: Map<NonNullable<Place["enginePeakBytes"]>, number>;
+};
+
+/** Graphs of one subject, each made once: for another device they are the same. */
+export class MadeGraphs {
+  private readonly made = new Map<string, Made>();
+
+  constructor(readonly subject: Subject) {}
+
+  at(strategy: Strategy, chunk: number | null): Made {
+    const key = `${strategy} ${chunk}`;
+    const known = this.made.get(key);
+    if (known !== undefined) return known;
+    const { graph, blocks } = jacobianGraph(this.subject.graph, { ...this.subject, strategy, chunk });
+    const made = { graph, blocks, plan: plan(graph), iterations: iterationsOf(graph), enginePeaks: new Map() };
+    this.made.set(key, made);
+    return made;
+  }
+}
+
+/**
+ * Finds out what strategies and chunks of one subject take on one device. What takes longer gives its caller a turn after
+ * each graph, with what is known by then; `finish` does without.
+ */
 export class StrategyPlanner {
+  private readonly subject: Subject;
   private readonly known = new Map<string, StrategyPlan>();
 
   constructor(
-    private readonly subject: Subject,
+    private readonly graphs: MadeGraphs,
     private readonly place: Place,
-  ) {}
+  ) {
+    this.subject = graphs.subject;
+  }
 
   /** Those that can compute this at all: coupled examples need the whole batch. */
   get strategies(): readonly Strategy[] {
@@ -79,8 +108,9 @@ export class StrategyPlanner {
     return known;
   }
 
-  /** Every strategy, in the order of `strategies`. */
-  chooseAll(): StrategyChoice[] {
+  /** Every strategy, in the order of `strategies`. The whole ones are known first. */
+  *choosingAll(): Generator<StrategyPlan, StrategyChoice[]> {
+    for (const strategy of quickFirst) if (this.strategies.includes(strategy)) yield this.at(strategy, null);
     // The cheap ones first: what is slow beside them is looked at less closely
     const order = [...this.strategies].sort((a, b) => this.at(a, null).seconds - this.at(b, null).seconds);
     const choices = new Map<Strategy, StrategyChoice>();
@@ -88,7 +118,7 @@ export class StrategyPlanner {
     for (const strategy of order) {
       const slowness = this.at(strategy, null).seconds / fastest;
       const tries = slowness > hopeless ? 1 : slowness > slow ? fewTries : mostTries;
-      const choice = this.choose(strategy, tries);
+      const choice = yield* this.choosing(strategy, tries);
       choices.set(strategy, choice);
       for (const each of [choice.whole, choice.chunked]) if (each?.fits) fastest = Math.min(fastest, each.seconds);
     }
@@ -96,7 +126,7 @@ export class StrategyPlanner {
   }
 
   /** @param tries chunks that are tried at most, each of which builds a graph */
-  choose(strategy: Strategy, tries = mostTries): StrategyChoice {
+  *choosing(strategy: Strategy, tries = mostTries): Generator<StrategyPlan, StrategyChoice> {
     const whole = this.at(strategy, null);
     const rows = this.rows(strategy);
     if (whole.fits || rows <= 1) {
@@ -105,7 +135,7 @@ export class StrategyPlanner {
     // The result alone is a lower bound, whatever the chunk
     const { plan: own } = whole;
     const least = own.argumentBytes + own.constantBytes + own.resultBytes;
-    const chunk = this.fitsWithin(least) ? this.largestChunk(strategy, rows, least, tries) : null;
+    const chunk = this.fitsWithin(least) ? yield* this.largestChunk(strategy, rows, least, tries) : null;
     return {
       whole,
       chunked: chunk === null ? null : this.at(strategy, chunk),
@@ -150,21 +180,25 @@ export class StrategyPlanner {
   }
 
   private make(strategy: Strategy, chunk: number | null): StrategyPlan {
-    const { graph, blocks } = jacobianGraph(this.subject.graph, { ...this.subject, strategy, chunk });
-    const own = plan(graph);
+    const made = this.graphs.at(strategy, chunk);
+    const { graph, plan: own } = made;
     const { enginePeakBytes, speed } = this.place;
+    let enginePeak = 0;
     // What does not fit by itself need not be known more exactly
-    const measured = enginePeakBytes !== null && this.fitsWithin(own.peakBytes) ? enginePeakBytes(graph) : 0;
-    const workspaceBytes = Math.max(0, measured - own.peakBytes);
+    if (enginePeakBytes !== null && this.fitsWithin(own.peakBytes)) {
+      enginePeak = made.enginePeaks.get(enginePeakBytes) ?? enginePeakBytes(graph);
+      made.enginePeaks.set(enginePeakBytes, enginePeak);
+    }
+    const workspaceBytes = Math.max(0, enginePeak - own.peakBytes);
     return {
       strategy,
       chunk,
       plan: own,
-      blocks,
+      blocks: made.blocks,
       graph,
       workspaceBytes,
       fits: this.fitsWithin(own.peakBytes + workspaceBytes),
-      iterations: iterationsOf(graph),
+      iterations: made.iterations,
       seconds: secondsOf(graph, own, speed),
       largest: own.largest.at(0) ?? null,
     };
@@ -176,7 +210,12 @@ export class StrategyPlanner {
    * rows do not divide evenly, is joined to the others at the end, which takes the result twice: where that does not fit,
    * only chunks that divide the rows are tried.
    */
-  private largestChunk(strategy: Strategy, rows: number, least: number, mostTries: number): number | null {
+  private *largestChunk(
+    strategy: Strategy,
+    rows: number,
+    least: number,
+    mostTries: number,
+  ): Generator<StrategyPlan, number | null> {
     const room = this.place.memoryBytes - this.place.reservedBytes;
     const { peakBytes, resultBytes } = this.at(strategy, null).plan;
     const chunks = least + resultBytes > room ? divisors(rows) : range(rows - 1).map((index) => index + 1);
@@ -187,7 +226,9 @@ export class StrategyPlanner {
       const guess = from + ((to - from) * (room - low.bytes)) / (high.bytes - low.bytes);
       const nearest = lastAtMost(chunks, guess);
       const position = Math.min(high.position - 1, Math.max(low.position + 1, nearest));
-      const { plan: own, workspaceBytes, fits } = this.at(strategy, chunks[position]);
+      const tried = this.at(strategy, chunks[position]);
+      yield tried;
+      const { plan: own, workspaceBytes, fits } = tried;
       const bytes = workspaceBytes > 0 || fits ? own.peakBytes + workspaceBytes : unmeasured * own.peakBytes;
       if (fits) low = { position, bytes };
       else high = { position, bytes };
@@ -196,11 +237,24 @@ export class StrategyPlanner {
     // None of these fit: much smaller ones then, down to the smallest
     for (let { position } = high; low.position < 0 && position > 0;) {
       position >>= 3;
-      if (this.at(strategy, chunks[position]).fits) low = { position, bytes: room };
+      const tried = this.at(strategy, chunks[position]);
+      yield tried;
+      if (tried.fits) low = { position, bytes: room };
     }
     return low.position < 0 ? null : chunks[low.position];
   }
 }
+
+/** Takes all turns at once. */
+export function finish<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** By how long their graphs take to build, as a rule. */
+const quickFirst: readonly Strategy[] = ["vmap(jacrev)", "grad-loop", "jacrev", "vmap(jacfwd)"];
 
 /** Each try builds a graph. */
 const mostTries = 8;

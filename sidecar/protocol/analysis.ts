@@ -78,6 +78,8 @@ export interface StrategyAnalysis {
   /** The graph's own arrays at the fullest moment, arguments and constants included. */
   readonly peakBytes: number;
   readonly resultBytes: number;
+  /** Inputs, parameters, buffers and constants, which are there all the while: a part of `peakBytes`. */
+  readonly argumentBytes: number;
   /** What the engine holds beyond that. */
   readonly workspaceBytes: number;
   readonly flops: number;

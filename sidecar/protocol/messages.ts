@@ -1,4 +1,4 @@
-import type { Analysis, DeviceInfo, Place } from "./analysis";
+import type { Analysis, DeviceInfo, FallbackAnalysis, Place, StrategyAnalysis } from "./analysis";
 
 /**
  * What the extension and the sidecar say to each other beside the language server's own messages. JSON-RPC over one
@@ -38,8 +38,13 @@ export interface ModelState extends ModelRef {
   /** 1-based, in the text as it is now: where the model is bound or made. Null while that line is being edited. */
   readonly line: number | null;
   readonly activity: "idle" | "evaluating";
-  /** The last one that succeeded. Its places are those of the text that was evaluated, before any edits since. */
+  /**
+   * The last one that succeeded. Its places are those of the text that was evaluated, before any edits since. Of its
+   * strategies, `timeline` and `buffers` are empty: `kernelscope/plan` has them.
+   */
   readonly analysis: Analysis | null;
+  /** Whether strategies and fallbacks are still being found out: until then the analysis has none. */
+  readonly planning: boolean;
   readonly stale: Staleness | null;
   readonly fault: ModelFault | null;
   /** Milliseconds that the last evaluation took. */
@@ -62,6 +67,12 @@ export interface ModelOptions {
   readonly arguments?: string;
   /** `NAME=SHAPE[:DTYPE]` for each input whose shape the model leaves open. */
   readonly inputs?: readonly string[];
+  /** How its Jacobian is to be computed; else whatever is best. */
+  readonly strategy?: StrategyAnalysis["strategy"];
+  /** Rows at once, with `strategy`. */
+  readonly chunk?: number;
+  /** Names of trainable parameters that are left out of the Jacobian. */
+  readonly exclude?: readonly string[];
 }
 
 export interface Settings {
@@ -139,6 +150,28 @@ export interface JacobianSummary {
   readonly measuredPeakBytes: number;
 }
 
+/** What each way to compute the Jacobian takes, for some number of examples on some device. */
+export interface MemoryPlan {
+  readonly batch: number;
+  readonly device: DeviceInfo;
+  /** With timelines and buffers. First each strategy whole, then chunks of those that do not fit; as far as they are known. */
+  readonly strategies: readonly StrategyAnalysis[];
+  readonly fallbacks: readonly FallbackAnalysis[];
+  /** Why there is no Jacobian, a sentence. */
+  readonly fault: string | null;
+  /** Whether all is known; only then one of them is `recommended`. */
+  readonly isWhole: boolean;
+}
+
+export interface PlanRequest {
+  /** Chosen by the extension, to match what is told meanwhile. */
+  readonly id: string;
+  readonly model: ModelRef;
+  /** Where examples are coupled, the number that the model was evaluated for is taken. */
+  readonly batch: number;
+  readonly device: DeviceInfo;
+}
+
 /** What setting up a native TensorFlow.js would do. */
 export interface SetupPlan {
   /** One that works already: nothing need be done. */
@@ -169,6 +202,8 @@ export interface Requests {
   /** What is known of models in these files without running them. Files that hold none are left out. */
   "kernelscope/find": { params: { uris: readonly string[] }; result: readonly FileState[] };
   "kernelscope/jacobian": { params: JacobianRequest; result: Outcome<JacobianSummary> };
+  /** Of a model that has been evaluated. Progress is told by notices of the same name. */
+  "kernelscope/plan": { params: PlanRequest; result: Outcome<MemoryPlan> };
   "kernelscope/devices": { params: Record<string, never>; result: Devices };
   /** `near`: folders in or above which there may be a native TensorFlow.js already. */
   "kernelscope/planSetup": { params: { folder: string; near: readonly string[] }; result: SetupPlan };
@@ -190,6 +225,8 @@ export interface Notices {
   "kernelscope/file": FileState;
   /** The device that predictions are made for. */
   "kernelscope/device": DeviceInfo;
+  /** What is known so far of a plan that was asked for. */
+  "kernelscope/plan": { readonly id: string; readonly plan: MemoryPlan };
   /** Of a computation, or of a setup, which says what it is doing. */
   "kernelscope/progress": { readonly run: string; readonly fraction: number; readonly message?: string };
 }

@@ -1,6 +1,7 @@
-import { analyze } from "../analysis/analyze";
+import { analyze, withoutParameters } from "../analysis/analyze";
+import type { Planned, PlannedModel } from "../analysis/strategies";
 import type { Analysis, DeviceInfo } from "../protocol/analysis";
-import type { ModelFault, ModelState, Staleness } from "../protocol/messages";
+import type { ModelFault, ModelOptions, ModelState, Staleness } from "../protocol/messages";
 import type { DiscoveredModel } from "../sources/discover";
 import type { TracedModel } from "../worker/messages";
 import type { EvaluatedFiles } from "./evaluated-files";
@@ -30,6 +31,12 @@ export class ModelEntry {
   running: AbortController | null = null;
   /** The texts that it reads. */
   evaluating: EvaluatedFiles | null = null;
+  /** The planning in progress. */
+  planning: AbortController | null = null;
+  /** What the analysis was made for: a change of settings is not always one for this model. */
+  private basis: string | null = null;
+  /** What is planned: what was traced, without the parameters that are left out. */
+  subject: PlannedModel | null = null;
 
   constructor(
     readonly path: string,
@@ -49,13 +56,14 @@ export class ModelEntry {
     return this.isRestored ? "restored" : null;
   }
 
-  succeeded(evaluation: Evaluation, device: DeviceInfo): void {
+  succeeded(evaluation: Evaluation, device: DeviceInfo, options: ModelOptions): void {
     this.evaluation = evaluation;
+    this.basis = null;
     this.files = evaluation.files;
     this.milliseconds = evaluation.milliseconds;
     this.failure = null;
     this.isRestored = false;
-    this.describe(device, evaluation.batch);
+    this.describe(device, evaluation.batch, options);
   }
 
   failed(fault: ModelFault, files: EvaluatedFiles): void {
@@ -69,12 +77,38 @@ export class ModelEntry {
     this.isRestored = true;
   }
 
-  /** Another number of examples or another device: nothing has to be evaluated again, unless the examples are coupled. */
-  describe(device: DeviceInfo, batch: number): void {
-    if (this.evaluation === null) return;
+  /**
+   * Another number of examples, another device or other options: nothing has to be evaluated again, unless the examples
+   * are coupled. What the strategies take is for `planned` to say, which comes later.
+   * @returns whether there is anything new to be said
+   */
+  describe(device: DeviceInfo, batch: number, options: ModelOptions): boolean {
+    if (this.evaluation === null) return false;
+    const basis = JSON.stringify([device, batch, options.exclude, options.strategy, options.chunk]);
+    if (basis === this.basis) return false;
+    this.basis = basis;
     const { traced } = this.evaluation;
-    const size = traced.batch.coupled ? traced.batch.size : batch;
-    this.analysis = analyze({ ...traced, weights: {} }, { batch: size, device, plan: false });
+    const { exclude = [] } = options;
+    this.analysis = analyze({ ...traced, weights: {} }, { batch: this.batchFor(batch), device, plan: false, exclude });
+    this.subject = withoutParameters<PlannedModel>(traced, exclude);
+    return true;
+  }
+
+  /** The number of examples that can be spoken of: where they are coupled, that of the evaluation. */
+  batchFor(batch: number): number {
+    const traced = this.evaluation?.traced;
+    return traced?.batch.coupled ? traced.batch.size : batch;
+  }
+
+  /** Timelines and all but the largest array are too much to be told with every change. */
+  planned({ strategies, fallbacks, diagnostics }: Planned): void {
+    if (this.analysis === null) return;
+    this.analysis = {
+      ...this.analysis,
+      strategies: strategies.map((strategy) => ({ ...strategy, timeline: [], buffers: [] })),
+      fallbacks,
+      diagnostics: [...diagnostics, ...this.analysis.diagnostics],
+    };
   }
 
   /** Whether another number of examples needs another evaluation. */
@@ -97,6 +131,7 @@ export class ModelEntry {
       line,
       activity: this.running === null ? "idle" : "evaluating",
       analysis: this.analysis,
+      planning: this.planning !== null,
       stale: this.stale,
       fault: this.failure?.fault ?? null,
       milliseconds: this.milliseconds,

@@ -1,10 +1,13 @@
-import type { FileState, ModelState, Outcome, Settings } from "../protocol/messages";
+import type { ChosenStrategy, Planned } from "../analysis/strategies";
+import { messageOf } from "../graph/errors";
+import type { FileState, MemoryPlan, ModelState, Outcome, PlanRequest, Settings } from "../protocol/messages";
 import { discoverModels, mayHoldModels, type DiscoveredModel } from "../sources/discover";
 import { CancelledError } from "../worker/client";
 import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
 import { ModelEntry } from "./model";
 import { modelKey, optionsOf } from "./options";
+import { Planning } from "./planning";
 import { isFile, pathOf, savedText, type TextListener } from "./texts";
 import { faultForEditor } from "./wording";
 import { faultOf, notTrusted, type Workers } from "./workers";
@@ -38,6 +41,7 @@ export class Models implements TextListener {
   private isRestoring = false;
   private restoring: Promise<void> = Promise.resolve();
   private disposed = false;
+  private readonly planning = new Planning();
 
   constructor(
     private readonly workers: Workers,
@@ -113,7 +117,7 @@ export class Models implements TextListener {
   private forget(path: string): void {
     const file = this.files.get(path);
     if (file === undefined || this.open.has(path)) return;
-    for (const entry of file.models.values()) entry.running?.abort();
+    for (const entry of file.models.values()) this.drop(entry);
     this.files.delete(path);
     this.host.changed({ uri: this.host.uriOf(path), models: [] });
   }
@@ -157,11 +161,17 @@ export class Models implements TextListener {
         entry.isPresent = false;
         continue;
       }
-      entry.running?.abort();
+      this.drop(entry);
       file.models.delete(key);
     }
     if (discovered.length > 0 && this.workers.mayEvaluate(path)) this.workers.prepareSpare();
     this.changed(path);
+  }
+
+  private drop(entry: ModelEntry): void {
+    entry.running?.abort();
+    entry.planning?.abort();
+    this.planning.forget(modelKey(entry.path, entry.exportName));
   }
 
   private newFile(path: string): ModelFile {
@@ -208,7 +218,8 @@ export class Models implements TextListener {
       const { traced, milliseconds } = await this.workers.trace(path, exportName, batch, { signal, onRead });
       if (!isCurrent()) return { kind: "cancelled" };
       const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
-      entry.succeeded({ traced, files, batch, milliseconds }, device);
+      entry.succeeded({ traced, files, batch, milliseconds }, device, this.workers.optionsOf(path, exportName));
+      void this.plan(entry);
       return { kind: "done", result: this.stateOf(entry) };
     } catch (error) {
       if (error instanceof CancelledError || !isCurrent()) return { kind: "cancelled" };
@@ -223,6 +234,69 @@ export class Models implements TextListener {
       }
       this.workers.prepareSpare();
       this.changed(path);
+    }
+  }
+
+  /** How the user wants a model's Jacobian computed; null: as is best. */
+  chosenFor({ path, exportName }: ModelEntry): ChosenStrategy | null {
+    const { strategy, chunk = null } = this.workers.optionsOf(path, exportName);
+    return strategy === undefined ? null : { strategy, chunk };
+  }
+
+  /** Finds out what the strategies take, after the analysis that is already told. */
+  private async plan(entry: ModelEntry): Promise<void> {
+    const { analysis, subject, path, exportName } = entry;
+    if (analysis === null || subject === null || this.disposed) return;
+    entry.planning?.abort();
+    const controller = new AbortController();
+    entry.planning = controller;
+    this.changed(path);
+    try {
+      const planned = await this.planning.plan(modelKey(path, exportName), subject, {
+        batch: analysis.batch,
+        device: analysis.device,
+        chosen: this.chosenFor(entry),
+        signal: controller.signal,
+      });
+      if (entry.analysis === analysis) entry.planned(planned);
+    } catch (error) {
+      if (!(error instanceof CancelledError)) console.error(error);
+    } finally {
+      if (entry.planning === controller) {
+        entry.planning = null;
+        this.changed(path);
+      }
+    }
+  }
+
+  /** What the strategies would take for another number of examples or on another device, with all that is known of them. */
+  async planFor(
+    path: string,
+    { model, batch, device }: PlanRequest,
+    onPart: (plan: MemoryPlan) => void,
+    signal: AbortSignal,
+  ): Promise<Outcome<MemoryPlan>> {
+    const entry = this.files.get(path)?.models.get(modelKey(path, model.export));
+    if (!entry?.subject) {
+      const message = "This model has not been analyzed since the sidecar was started; analyze it first.";
+      return { kind: "failed", fault: { fault: "model", message, source: null } };
+    }
+    const size = entry.batchFor(batch);
+    const told = ({ diagnostics, ...planned }: Planned, isWhole: boolean): MemoryPlan => {
+      return { ...planned, batch: size, device, fault: diagnostics.at(0)?.message ?? null, isWhole };
+    };
+    try {
+      const planned = await this.planning.plan(modelKey(path, model.export), entry.subject, {
+        batch: size,
+        device,
+        chosen: this.chosenFor(entry),
+        signal,
+        onPart: (part) => onPart(told(part, false)),
+      });
+      return { kind: "done", result: told(planned, true) };
+    } catch (error) {
+      if (error instanceof CancelledError) return { kind: "cancelled" };
+      return { kind: "failed", fault: { fault: "engine", message: messageOf(error), source: null } };
     }
   }
 
@@ -278,7 +352,8 @@ export class Models implements TextListener {
         if (isNeeded && this.workers.mayEvaluate(path)) {
           void this.evaluate(path, exportName);
         } else {
-          entry.describe(device, this.workers.batchOf(path, exportName));
+          const batch = this.workers.batchOf(path, exportName);
+          if (entry.describe(device, batch, options)) void this.plan(entry);
         }
       }
       this.changed(path);
@@ -368,6 +443,7 @@ export class Models implements TextListener {
 
   dispose(): void {
     this.disposed = true;
+    this.planning.dispose();
     for (const { models, rest } of this.files.values()) {
       if (rest) clearTimeout(rest);
       for (const entry of models.values()) entry.running?.abort();

@@ -143,6 +143,7 @@ export class Session {
     return {
       state: this.models!.stateOf(entry),
       path: entry.path,
+      chosen: this.models!.chosenFor(entry),
       place: (place) => (entry.files ? entry.files.place(place) : place),
       faultPlace: (place) => (entry.failure ? entry.failure.files.place(place) : place),
     };
@@ -159,6 +160,14 @@ export class Session {
       this.workers!.jacobian(
         request,
         (fraction) => void this.notify("kernelscope/progress", { run: request.run, fraction }),
+        signalOf(token),
+      ),
+    );
+    this.on("kernelscope/plan", (request, token) =>
+      this.models!.planFor(
+        pathOf(request.model.uri),
+        request,
+        (plan) => void this.notify("kernelscope/plan", { id: request.id, plan }),
         signalOf(token),
       ),
     );

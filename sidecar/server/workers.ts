@@ -92,11 +92,14 @@ export class Workers {
     this.runs.add(controller);
     try {
       const { engine } = this.settings;
+      const options = this.optionsOf(path, model.export);
+      const asked = strategy === null && options.strategy !== undefined ? options : { strategy, chunk };
       const job = {
         inputs,
-        strategy: oneOf(strategies, strategy),
+        strategy: oneOf(strategies, asked.strategy ?? null),
         // Where nothing is asked for, whatever fits
-        chunk: strategy === null ? (chunk ?? ("auto" as const)) : chunk,
+        chunk: asked.chunk ?? (asked.strategy === null ? ("auto" as const) : null),
+        exclude: options.exclude ?? [],
         engine: engine === "auto" ? null : oneOf<EngineName>(engineNames, engine),
         out,
         cache: true,

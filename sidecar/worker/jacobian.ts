@@ -1,6 +1,6 @@
 import { accessSync, constants, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { jacobianShape } from "../analysis/analyze";
+import { jacobianShape, withoutParameters } from "../analysis/analyze";
 import { cacheFolder } from "../cache/folder";
 import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
@@ -28,7 +28,7 @@ export async function runJacobian(
 ): Promise<JacobianReport> {
   checkFolder(job.out);
   const { batch, tensorsFor } = readInputs(job.inputs);
-  const model = await load(batch);
+  const model = withoutParameters(await load(batch), job.exclude);
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
   if (wrt.length === 0)
     throw new ModelError(`${model.file}: has no trainable parameters to differentiate with respect to`);

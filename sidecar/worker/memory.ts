@@ -6,7 +6,14 @@ import type { Engine } from "../engines/engine";
 import { onnxruntimePeakBytes } from "../engines/onnxruntime/memory";
 import { tensorflowPeakBytes } from "../engines/tensorflow/memory";
 import { bytesOf, type ValueType } from "../graph/types";
-import { StrategyPlanner, type Place, type StrategyPlan, type Subject } from "../planner/strategies";
+import {
+  finish,
+  MadeGraphs,
+  StrategyPlanner,
+  type Place,
+  type StrategyPlan,
+  type Subject,
+} from "../planner/strategies";
 import { formatBytes } from "../protocol/text";
 import type { Strategy } from "../quantities/jacobian";
 
@@ -57,15 +64,15 @@ interface Wish {
  * strategy and a chunk that would fit.
  */
 export function chooseWhatFits(subject: Subject, { strategy, usual, chunk }: Wish, place: EnginePlace): StrategyPlan {
-  const planner = new StrategyPlanner(subject, place);
+  const planner = new StrategyPlanner(new MadeGraphs(subject), place);
   const asked = planner.at(usual, chunk === "auto" ? null : chunk);
   if (asked.fits) return asked;
   if (chunk === "auto") {
-    const { chunked } = planner.choose(usual);
-    const found = chunked ?? (strategy === null ? StrategyPlanner.best(planner.chooseAll()) : null);
+    const { chunked } = finish(planner.choosing(usual));
+    const found = chunked ?? (strategy === null ? StrategyPlanner.best(finish(planner.choosingAll())) : null);
     if (found !== null) return found;
   }
-  const best = StrategyPlanner.best(planner.chooseAll());
+  const best = StrategyPlanner.best(finish(planner.choosingAll()));
   const needed = formatBytes(asked.plan.peakBytes + asked.workspaceBytes);
   const { name, memoryBytes } = place.device;
   throw new MemoryError(

@@ -40,6 +40,8 @@ export interface JacobianJob {
   /** `auto` for the largest that fits in memory, where the whole does not. */
   readonly chunk: number | "auto" | null;
   readonly engine: EngineName | null;
+  /** Names of trainable parameters that are left out. */
+  readonly exclude: readonly string[];
   readonly out: string;
   /** Whether compiled graphs are kept on disk for the next run. */
   readonly cache: boolean;

@@ -64,12 +64,12 @@ describe("commands", () => {
     await window.quickInput.fill("plenty");
     expect(await window.quickInput.objection()).toMatch(/such as 16GiB/);
     await window.quickInput.answer("1KiB");
-    await lens(window, /too large for 1\.00 KiB$/);
+    await lens(window, /does not fit 1\.00 KiB$/);
     await window.statusBar.waitForText(status, /1\.00 KiB/);
     await window.runCommand("Kernelscope: Set Target Memory");
     await window.quickInput.question();
     await window.quickInput.answer("");
-    await lens(window, /result fits$/);
+    await lens(window, /· fits$/);
   });
 
   it("Choose Device lists this machine's and common cards, and predicts for the one chosen", async () => {
@@ -143,7 +143,7 @@ describe("commands", () => {
       .toEqual([expect.not.toSatisfy((pid: number) => pid === before.pid)]);
     await lens(window, /^Jacobian \[10, 2, 23\] .* stale$/);
     await window.editor.clickCodeLens("Analyze");
-    await lens(window, /^Jacobian \[10, 2, 23\] .* result fits$/);
+    await lens(window, /^Jacobian \[10, 2, 23\] .* fits$/);
   });
 
   it("Show Log opens the log", async () => {

@@ -53,7 +53,7 @@ describe("editing", () => {
           { line: 6, text: "→ [100, 3]  J [100, 2, 15] 11.72 KiB" },
           { line: 7, text: "→ [100, 2]  J [100, 2, 8] 6.25 KiB" },
         ]);
-      await lens(window, /^Jacobian .* result fits$/);
+      await lens(window, /^Jacobian .* fits$/);
     });
 
     it("comes back with a model that an edit has hidden for a moment", async () => {
@@ -69,7 +69,7 @@ describe("editing", () => {
         await window.editor.undo();
         return !(await window.editor.isDirty());
       });
-      await lens(window, /^Jacobian .* result fits$/);
+      await lens(window, /^Jacobian .* fits$/);
     });
 
     it("is refreshed when the file is saved", async () => {
@@ -104,7 +104,7 @@ describe("editing", () => {
       await window.editor.save();
       await expect.poll(() => window.problems.list()).toEqual([]);
       await expect.poll(() => window.editor.inlayHints()).toHaveLength(2);
-      await lens(window, /^Jacobian .* result fits$/);
+      await lens(window, /^Jacobian .* fits$/);
       await window.problems.close();
     });
   });
@@ -121,7 +121,7 @@ describe("editing", () => {
       .poll(() => window.editor.inlayHints())
       .toEqual([{ line: 4, text: "→ [100, 5]  J [100, 2, 25] 19.53 KiB" }]);
     await window.openFile("importing.ts");
-    await lens(window, /^Jacobian \[100, 2, 37\] · 28\.91 KiB · result fits$/);
+    await lens(window, /^Jacobian \[100, 2, 37\] · 28\.91 KiB · fits$/);
   });
 
   it("is possible while a model is evaluated, whose results are then where the lines are", async () => {

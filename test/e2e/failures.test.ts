@@ -30,7 +30,7 @@ describe("failures", () => {
     await window.notifications.clear();
     goOn();
     await window.editor.clickCodeLens("Analyze");
-    await lens(window, /^Jacobian .* result fits$/);
+    await lens(window, /^Jacobian .* fits$/);
   });
 
   it("of the worker in a run have a message that offers to try again, and the editor goes on", async () => {
@@ -38,7 +38,7 @@ describe("failures", () => {
     await window.openFile("residual-net.ts");
     await window.editor.goTo(49);
     await window.editor.clickCodeLens("Analyze");
-    await lens(window, /^Jacobian \[60, .* result fits$/);
+    await lens(window, /^Jacobian \[60, .* fits$/);
     const runs = await window.tree("Kernelscope", "Runs");
     await window.runCommand("Kernelscope: Compute Jacobian...");
     await window.quickInput.pick("Random Inputs");
@@ -65,7 +65,7 @@ describe("failures", () => {
     await untilRunning(2);
     await lens(window, /^Jacobian .* stale$/);
     await window.editor.clickCodeLens("Analyze");
-    await lens(window, /^Jacobian .* result fits$/);
+    await lens(window, /^Jacobian .* fits$/);
     expect((await window.notifications.seen()).slice(before)).toHaveLength(1);
     await window.notifications.clear();
   });
@@ -96,7 +96,7 @@ describe("failures", () => {
     await untilRunning(6);
     await window.openFile("tiny.ts");
     await window.editor.clickCodeLens("Analyze");
-    await lens(window, /^Jacobian .* result fits$/);
+    await lens(window, /^Jacobian .* fits$/);
     await expect.poll(() => content.locator(".status").innerText()).toMatch(/^Up to date/);
   });
 

@@ -26,7 +26,7 @@ export async function startKernelscope(): Promise<VSCode> {
 export async function analyze(window: EditorWindow, file: string): Promise<void> {
   await window.openFile(file);
   await window.editor.clickCodeLens("Analyze");
-  await lens(window, /^Jacobian .* result fits$/);
+  await lens(window, /^Jacobian .* fits$/);
 }
 
 /** Waits for a CodeLens, and gives its title. */

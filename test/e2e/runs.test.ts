@@ -71,7 +71,7 @@ describe("runs", () => {
     await window.openFile("residual-net.ts");
     await window.editor.goTo(49);
     await window.editor.clickCodeLens("Analyze");
-    await lens(window, /^Jacobian \[60, .* result fits$/);
+    await lens(window, /^Jacobian \[60, .* fits$/);
     await start("grad-loop", "long.npz");
     await until("progress", async () => /^[1-9]\d? % · /.test((await runs.rows())[0].description));
     await window.screenshot("runs, in progress");

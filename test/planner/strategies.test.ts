@@ -7,7 +7,7 @@ import { placeOn } from "../../sidecar/analysis/place";
 import { namedDevice } from "../../sidecar/devices/detect";
 import { sizeOf } from "../../sidecar/graph/types";
 import { fallbacksOf } from "../../sidecar/planner/fallbacks";
-import { StrategyPlanner } from "../../sidecar/planner/strategies";
+import { MadeGraphs, StrategyPlanner } from "../../sidecar/planner/strategies";
 import type { Analysis, StrategyAnalysis } from "../../sidecar/protocol/analysis";
 import { loadModel, parseInputOption, type Model } from "../../sidecar/sources";
 import { createReferenceEngine } from "../../sidecar/engines/reference";
@@ -63,7 +63,10 @@ describe("the wide residual net, 100 examples, on a V100 with 16 GB", () => {
     expect(chunkingHelps).toBe(true);
     expect(largestChunkThatFits).toBe(chunk);
     const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
-    const planner = new StrategyPlanner({ graph: model.graph, batch: 100, coupled: false, wrt }, placeOn(v100));
+    const planner = new StrategyPlanner(
+      new MadeGraphs({ graph: model.graph, batch: 100, coupled: false, wrt }),
+      placeOn(v100),
+    );
     expect(planner.at("jacrev", Math.ceil(1.05 * chunk!)).fits).toBe(false);
   });
 });

@@ -1,4 +1,11 @@
-import type { Analysis, LayerAnalysis, ParameterAnalysis, Place } from "../../sidecar/protocol/analysis";
+import type {
+  Analysis,
+  BufferAnalysis,
+  LayerAnalysis,
+  ParameterAnalysis,
+  Place,
+  StrategyAnalysis,
+} from "../../sidecar/protocol/analysis";
 import type { ModelState } from "../../sidecar/protocol/messages";
 import type { Shown } from "../../sidecar/server/features/shown";
 
@@ -68,17 +75,71 @@ export function analysis(more: Partial<Analysis> = {}): Analysis {
   };
 }
 
+export const GiB = 2 ** 30;
+
+/** A way to compute the Jacobian, which does not fit unless `more` says so. */
+export function way(
+  strategy: StrategyAnalysis["strategy"],
+  chunk: number | null,
+  peakBytes: number,
+  more: Partial<StrategyAnalysis> = {},
+): StrategyAnalysis {
+  return {
+    strategy,
+    chunk,
+    peakBytes,
+    resultBytes: 1024,
+    argumentBytes: 1024,
+    workspaceBytes: 0,
+    flops: 1e9,
+    movedBytes: 1e9,
+    iterations: 1,
+    fits: false,
+    recommended: false,
+    largest: null,
+    buffers: [],
+    largestChunkThatFits: null,
+    chunkingHelps: false,
+    timeline: [],
+    ...more,
+  };
+}
+
+/** An array of a gibibyte that the layer `a` makes. */
+export function buffer(more: Partial<BufferAnalysis> = {}): BufferAnalysis {
+  return {
+    bytes: GiB,
+    shape: [100, 10, 268_435],
+    operation: "dot_general",
+    parameter: null,
+    source: at(3),
+    layer: "a",
+    callers: [],
+    share: 0.25,
+    from: 0,
+    to: 3,
+    ...more,
+  };
+}
+
 /** A model bound on line 2. Its places are where they were, unless `moved` tells otherwise. */
 export function shown(
   state: Partial<ModelState>,
   {
     path = FILE,
+    chosen = null,
     moved = (place) => place,
     faultMoved = (place) => place,
-  }: { path?: string; moved?: (place: Place) => Place | null; faultMoved?: (place: Place) => Place | null } = {},
+  }: {
+    path?: string;
+    chosen?: Shown["chosen"];
+    moved?: (place: Place) => Place | null;
+    faultMoved?: (place: Place) => Place | null;
+  } = {},
 ): Shown {
   return {
     path,
+    chosen,
     place: (place) => place && moved(place),
     faultPlace: (place) => place && faultMoved(place),
     state: {
@@ -88,6 +149,7 @@ export function shown(
       takes: [],
       line: 2,
       activity: "idle",
+      planning: false,
       analysis: null,
       stale: null,
       fault: null,

@@ -7,7 +7,7 @@ import type { Analysis } from "../../sidecar/protocol/analysis";
 import type { PanelView } from "../../sidecar/protocol/panel";
 import { executable, launch } from "./browser";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
-import { digits, manyParameters, model, runs, stateOf } from "./states";
+import { devices, digits, digitsStrategies, manyParameters, model, runs, stateOf } from "./states";
 import { themes } from "./themes";
 
 let browser: Browser;
@@ -66,6 +66,25 @@ describe.skipIf(executable === undefined)("the panel", () => {
         "Does not fit: the result alone is 2.1 times the device's memory",
       );
       expect(await page.innerText(".figure.device")).toContain("64.00 MiB, as sold");
+    });
+
+    test("where the strategies are known, what fits is said instead", async () => {
+      const { page, show } = await open();
+      const analysis = { ...digits, device: devices[0], strategies: digitsStrategies };
+      const figure = (): Promise<string> => page.innerText(".figure.device");
+      await show(stateOf(analysis));
+      expect(await figure()).toContain("vmap(jacrev) fits: 2.50 GiB");
+      await show(stateOf(analysis, { chosen: { strategy: "jacrev", chunk: 250 } }));
+      expect(await figure()).toContain("jacrev fits in chunks of 250: 21.48 GiB");
+      await show(stateOf(analysis, { chosen: { strategy: "jacrev", chunk: null } }));
+      expect(await figure()).toContain("jacrev does not fit: 58.59 GiB");
+      const strategies = digitsStrategies.map((each) => ({ ...each, fits: false, recommended: false }));
+      await show(stateOf({ ...analysis, strategies }));
+      expect(await figure()).toContain("Does not fit: 1.56 GiB at least");
+      await show(stateOf(analysis, { model: { planning: true } }));
+      expect(await figure()).toContain("The result alone takes 0.5% of the device's memory");
+      await show(stateOf(analysis, { device: devices[1] }));
+      expect(await figure()).toContain("The result alone takes 1.6% of the device's memory");
     });
 
     test("buttons are commands", async () => {
@@ -314,7 +333,7 @@ describe.skipIf(executable === undefined)("the panel", () => {
   test("tabs are reached by keyboard, and the view is remembered", async () => {
     const { page, memory } = await openDigits();
     await page.getByRole("tab", { name: "Overview" }).focus();
-    for (const key of ["ArrowRight", "ArrowRight", " "]) await page.keyboard.press(key);
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", " "]) await page.keyboard.press(key);
     expect(await page.getByRole("tab", { name: "NTK" }).getAttribute("aria-selected")).toBe("true");
     expect(await memory()).toEqual({ model, view: "ntk" });
     const again = await openDigits({ memory: (await memory())! });
@@ -342,14 +361,14 @@ describe.skipIf(executable === undefined)("the panel", () => {
 
   test.each([300, 460, 760, 1000, 2400])("nothing sticks out at %i pixels", async (width) => {
     const { page, send } = await openDigits({ width });
-    for (const view of ["overview", "parameters", "ntk", "runs"] as const) {
+    for (const view of ["overview", "memory", "parameters", "ntk", "runs"] as const) {
       await send({ type: "show", view });
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
     }
   });
 
   describe.each(Object.entries(themes))("in the %s theme", (_, theme) => {
-    const views: readonly PanelView[] = ["overview", "parameters", "ntk", "runs"];
+    const views: readonly PanelView[] = ["overview", "memory", "parameters", "ntk", "runs"];
 
     test.each([320, 1000])("every view is accessible at %i pixels", async (width) => {
       const { page, send } = await openDigits({ theme, width });

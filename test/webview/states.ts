@@ -1,4 +1,12 @@
-import type { Analysis, LayerAnalysis, ParameterAnalysis } from "../../sidecar/protocol/analysis";
+import type {
+  Analysis,
+  BufferAnalysis,
+  DeviceInfo,
+  LayerAnalysis,
+  ParameterAnalysis,
+  StrategyAnalysis,
+} from "../../sidecar/protocol/analysis";
+import type { MemoryPlan } from "../../sidecar/protocol/messages";
 import type { PanelState, RunState } from "../../sidecar/protocol/panel";
 
 /** States of a panel, as the extension would send them. */
@@ -124,6 +132,98 @@ export function manyParameters(count: number): Analysis {
   return analysisOf(parameters, layers);
 }
 
+const mebibyte = 2 ** 20;
+
+export const devices: readonly DeviceInfo[] = [
+  { name: "NVIDIA A10", memoryBytes: 24 * gibibyte, detected: true, kind: "card", reservedBytes: 512 * mebibyte },
+  { name: "CPU (2 cores)", memoryBytes: 8 * gibibyte, detected: true, kind: "host", reservedBytes: 0 },
+  { name: "Tesla V100 16GB", memoryBytes: 16 * gibibyte, detected: false, kind: "card", reservedBytes: 512 * mebibyte },
+  { name: "A100 80GB", memoryBytes: 80 * gibibyte, detected: false, kind: "card", reservedBytes: 512 * mebibyte },
+];
+
+/** Of these sizes in MiB, the arguments 64 of them, with two arrays that are alive over one another. */
+export function strategyOf(
+  strategy: StrategyAnalysis["strategy"],
+  live: readonly number[],
+  change: Partial<StrategyAnalysis> = {},
+): StrategyAnalysis {
+  const peakBytes = Math.max(...live) * mebibyte;
+  const last = live.length - 1;
+  const buffers: BufferAnalysis[] = [
+    {
+      bytes: peakBytes / 2,
+      shape: [100, 10, 11, 11, 64],
+      operation: "conv_general_dilated",
+      parameter: null,
+      source: { file, line: 10, column: 3 },
+      layer: "conv_2",
+      callers: [{ file, line: 22, column: 5 }],
+      share: 0.5,
+      from: 1,
+      to: last - 1,
+    },
+    {
+      bytes: peakBytes / 8,
+      shape: [100, 10, 1600, 10],
+      operation: "dot_general",
+      parameter: "logits/kernel",
+      source: null,
+      layer: "logits",
+      callers: [{ file, line: 14, column: 3 }],
+      share: 0.125,
+      from: 2,
+      to: last,
+    },
+  ];
+  return {
+    strategy,
+    chunk: null,
+    peakBytes,
+    resultBytes: 132 * mebibyte,
+    argumentBytes: 64 * mebibyte,
+    workspaceBytes: 0,
+    flops: 1e9,
+    movedBytes: 1e9,
+    iterations: 1,
+    fits: true,
+    recommended: false,
+    largest: buffers[0],
+    buffers,
+    largestChunkThatFits: null,
+    chunkingHelps: false,
+    timeline: live.map((mebibytes, moment) => ({
+      liveBytes: mebibytes * mebibyte,
+      operation: ["reshape", "conv_general_dilated", "dot_general", "add"][moment % 4],
+      line: 8 + moment,
+    })),
+    ...change,
+  };
+}
+
+/** Of `digits` on its device: one way does not fit whole, the best has an engine that holds arrays of its own. */
+export const digitsPlan: MemoryPlan = {
+  batch: 100,
+  device: devices[0],
+  strategies: [
+    strategyOf("jacrev", [64, 40_000, 60_000, 9000], { fits: false, flops: 96e9, chunkingHelps: true }),
+    strategyOf("vmap(jacrev)", [64, 1024, 2048, 1024, 192], { workspaceBytes: 512 * mebibyte, recommended: true }),
+    strategyOf("vmap(jacfwd)", [64, 4_000_000, 900_000, 192], { fits: false, flops: 4700e9 }),
+    strategyOf("grad-loop", [64, 1600, 1500, 192], { flops: 1.3e9, iterations: 1000 }),
+    strategyOf("jacrev", [64, 20_000, 22_000, 192], {
+      chunk: 250,
+      flops: 96e9,
+      iterations: 4,
+      largestChunkThatFits: 250,
+    }),
+  ],
+  fallbacks: [],
+  fault: null,
+  isWhole: true,
+};
+
+/** As an analysis has them: without timelines. */
+export const digitsStrategies = digitsPlan.strategies.map((strategy) => ({ ...strategy, timeline: [], buffers: [] }));
+
 export const model = { uri: "file:///project/models/digits.ts", export: "model" };
 
 export function stateOf(
@@ -134,6 +234,8 @@ export function stateOf(
     title: "digits.ts#model",
     batch: 100,
     device: analysis?.device ?? null,
+    devices: [],
+    chosen: null,
     runs: [],
     trusted: true,
     running: true,
@@ -145,6 +247,7 @@ export function stateOf(
       line: 16,
       activity: "idle",
       analysis,
+      planning: false,
       stale: null,
       fault: null,
       milliseconds: 430,

@@ -1,8 +1,9 @@
 import type { View } from "../view";
+import { memory } from "./memory";
 import { ntk } from "./ntk";
 import { overview } from "./overview";
 import { parameters } from "./parameters";
 import { runs } from "./runs";
 
 /** The views, in the order of their tabs. */
-export const views: readonly View[] = [overview, parameters, ntk, runs];
+export const views: readonly View[] = [overview, memory, parameters, ntk, runs];

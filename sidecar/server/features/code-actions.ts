@@ -1,5 +1,6 @@
 import { CodeActionKind, type CodeAction, type Command, type Diagnostic } from "vscode-languageserver/node";
 import type { DiagnosticData } from "./diagnostics";
+import { wayText } from "./memory";
 import { commands } from "./shown";
 
 /** Quick fixes for our own diagnostics: each is a command of the extension. */
@@ -18,7 +19,7 @@ export function codeActions(diagnostics: readonly Diagnostic[]): CodeAction[] {
 }
 
 function fixesFor(diagnostic: Diagnostic): Command[] {
-  const { model, takes, kind } = diagnostic.data as DiagnosticData;
+  const { model, takes, kind, use, parameters = [] } = diagnostic.data as DiagnosticData;
   const name = model.export ?? "the model";
   const fix = (title: string, command: string, args: unknown[] = [model]): Command => ({
     title,
@@ -36,6 +37,10 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
         : kind === "function"
           ? [setInputs]
           : [];
+  const useFix = use
+    ? [fix(`Compute the Jacobian by ${wayText(use)}`, commands.useStrategy, [model, use.strategy, use.chunk])]
+    : [];
+  const compare = fix("Show memory over time", commands.showOverview, [model, "memory"]);
   switch (diagnostic.code) {
     case "input-shape":
       return [setInputs, again];
@@ -47,6 +52,25 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
       return [...setGiven, again];
     case "result-too-large":
       return [fix("Set the batch size…", commands.setBatch), fix("Choose another device…", commands.chooseDevice, [])];
+    case "memory-exceeded":
+      return [
+        ...useFix,
+        fix("Set the batch size…", commands.setBatch),
+        fix("Choose another device…", commands.chooseDevice, []),
+        ...(parameters.length === 0
+          ? []
+          : [
+              fix(`Leave ${parameters.join(", ")} out of the Jacobian`, commands.excludeParameters, [
+                model,
+                parameters,
+              ]),
+            ]),
+        compare,
+      ];
+    case "slow-fallback":
+      return [...useFix, compare];
+    case "excluded-parameters":
+      return [fix("Include all parameters in the Jacobian again", commands.excludeParameters, [model, null])];
     case "coupled-examples":
       return [fix("Set the batch size…", commands.setBatch)];
     default:

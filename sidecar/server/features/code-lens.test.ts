@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { analysis, FILE, parameter, shown, twoLayers } from "../../../test/server/shown";
-import { codeLenses, verdict } from "./code-lens";
+import { analysis, FILE, GiB, shown, twoLayers, way } from "../../../test/server/shown";
+import type { StrategyAnalysis } from "../../protocol/analysis";
+import { codeLenses } from "./code-lens";
+import type { Shown } from "./shown";
 
 function titles(models: Parameters<typeof codeLenses>[1], trusted = true): (string | undefined)[] {
   return codeLenses(FILE, models, trusted).map(({ command }) => command?.title);
@@ -26,14 +28,10 @@ describe("code lenses", () => {
 
   it("tell of the Jacobian and the NTK", () => {
     expect(titles([shown({ analysis: twoLayers() })])).toEqual([
-      "Jacobian [100, 10, 120] · 468.75 KiB · result fits",
+      "Jacobian [100, 10, 120] · 468.75 KiB",
       "NTK [100, 100, 10, 10] · 3.81 MiB",
       "Analyze",
     ]);
-    const large = analysis({ parameters: [parameter("w", [402_314 * 100])] });
-    expect(titles([shown({ analysis: large })])[0]).toBe(
-      "Jacobian [100, 10, 40M] · 149.87 GiB · too large for 16.00 GiB",
-    );
     const commands = codeLenses(FILE, [shown({ analysis: twoLayers() })], true).map(({ command }) => command);
     expect(commands.map((command) => command?.arguments)).toEqual([[model], [model, "ntk"], [model]]);
   });
@@ -78,8 +76,21 @@ describe("code lenses", () => {
 });
 
 describe("the verdict", () => {
-  it("is that what is as large as the device fits", () => {
-    const device = { name: "d", memoryBytes: 1024, detected: true };
-    expect([verdict(1024, device), verdict(1025, device)]).toEqual(["result fits", "too large for 1.00 KiB"]);
+  const whole = way("vmap(jacrev)", null, 4 * GiB, { fits: true, recommended: true });
+  const titleFor = (strategies: readonly StrategyAnalysis[], chosen: Shown["chosen"] = null): string | undefined =>
+    titles([shown({ analysis: twoLayers({ strategies }) }, { chosen })])[0]
+      ?.split(" · ")
+      .at(-1);
+
+  it("is of the strategy that is recommended, whole or in chunks", () => {
+    expect(titleFor([whole])).toBe("fits");
+    expect(titleFor([way("vmap(jacrev)", 25, GiB, { fits: true, recommended: true })])).toBe("fits in chunks of 25");
+    expect(titleFor([way("jacrev", null, 93 * GiB)])).toBe("does not fit 16.00 GiB");
+  });
+
+  it("is of the strategy that was chosen, if it can be", () => {
+    const strategies = [way("jacrev", null, 93 * GiB), whole];
+    expect(titleFor(strategies, { strategy: "jacrev", chunk: null })).toBe("does not fit 16.00 GiB");
+    expect(titleFor(strategies, { strategy: "vmap(jacfwd)", chunk: 3 })).toBe("fits");
   });
 });

@@ -1,7 +1,8 @@
 import type { CodeLens, Command } from "vscode-languageserver/node";
-import type { Analysis, DeviceInfo } from "../../protocol/analysis";
+import type { Analysis } from "../../protocol/analysis";
 import type { ModelRef } from "../../protocol/messages";
 import { formatBytes, formatShortShape } from "../../protocol/text";
+import { memoryText, takenBytes, verdict, wayOf, wayText } from "./memory";
 import { commands, titleOf, type Shown } from "./shown";
 
 /** CodeLens over each model: what its Jacobian and its NTK are like, and the command that finds out. */
@@ -28,8 +29,7 @@ function commandsOf(shown: Shown, trusted: boolean): Command[] {
     arguments: [model],
   });
   const lenses: Command[] = [];
-  if (state.analysis !== null)
-    lenses.push(jacobianLens(state.analysis, state.stale !== null, model), ntkLens(state.analysis, model));
+  if (state.analysis !== null) lenses.push(jacobianLens(shown, state.analysis, model), ntkLens(state.analysis, model));
   if (state.activity === "evaluating") {
     lenses.push({ title: "$(loading~spin) Evaluating", command: "" });
     lenses.push({ title: "Cancel", command: commands.cancelAnalysis, arguments: [model] });
@@ -55,24 +55,26 @@ function commandsOf(shown: Shown, trusted: boolean): Command[] {
   return lenses;
 }
 
-function jacobianLens(analysis: Analysis, isStale: boolean, model: ModelRef): Command {
+function jacobianLens(shown: Shown, analysis: Analysis, model: ModelRef): Command {
   const { shape, bytes } = analysis.jacobian;
-  const parts = [
-    `Jacobian ${formatShortShape(shape)}`,
-    formatBytes(bytes),
-    isStale ? "stale" : verdict(bytes, analysis.device),
-  ];
+  const isStale = shown.state.stale !== null;
+  const way = wayOf(shown);
+  const taken =
+    way && `${wayText(way)} takes ${formatBytes(takenBytes(way))} of the ${memoryText(analysis.device)} to compute it.`;
   return {
-    title: parts.join(" · "),
-    tooltip: `Jacobian of ${analysis.batch} examples with respect to all trainable parameters. Click for the overview.`,
+    title: [`Jacobian ${formatShortShape(shape)}`, formatBytes(bytes), isStale ? "stale" : verdict(shown)]
+      .filter((part) => part !== null)
+      .join(" · "),
+    tooltip: [
+      `Jacobian of ${analysis.batch} examples with respect to all trainable parameters.`,
+      taken,
+      "Click for the overview.",
+    ]
+      .filter((sentence) => sentence !== null)
+      .join(" "),
     command: commands.showOverview,
     arguments: [model],
   };
-}
-
-/** What can be said from the size of the result alone. */
-export function verdict(bytes: number, device: DeviceInfo): string {
-  return bytes <= device.memoryBytes ? "result fits" : `too large for ${formatBytes(device.memoryBytes)}`;
 }
 
 function ntkLens(analysis: Analysis, model: ModelRef): Command {

@@ -2,6 +2,8 @@ import { DiagnosticSeverity, type Diagnostic } from "vscode-languageserver/node"
 import type { Place } from "../../protocol/analysis";
 import type { ModelRef } from "../../protocol/messages";
 import { faultCode } from "../wording";
+import { docsLink } from "./docs";
+import { remarks, type Way } from "./memory";
 import type { Shown } from "./shown";
 
 /** What a quick fix needs to know of the diagnostic that it is offered for. */
@@ -10,6 +12,10 @@ export interface DiagnosticData {
   /** Names of the parameters of a factory or function. */
   readonly takes: readonly string[];
   readonly kind: string;
+  /** A better way to compute the Jacobian. */
+  readonly use?: Way;
+  /** Parameters that could be left out of it. */
+  readonly parameters?: readonly string[];
 }
 
 const severities = {
@@ -27,7 +33,8 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
   const add = (
     shown: Shown,
     place: Place | null,
-    diagnostic: Pick<Diagnostic, "severity" | "code" | "message">,
+    diagnostic: Pick<Diagnostic, "severity" | "code" | "message"> & { readonly code: string },
+    more: Pick<DiagnosticData, "use" | "parameters"> = {},
   ): void => {
     const { state, path } = shown;
     const where = place ?? { file: path, line: state.line ?? 1, column: 1 };
@@ -36,9 +43,13 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
       model: { uri: state.uri, export: state.export },
       takes: state.takes,
       kind: state.kind,
+      ...more,
     };
     const range = { start, end: { line: start.line, character: END } };
-    byPath.set(where.file, [...(byPath.get(where.file) ?? []), { source: "Kernelscope", range, data, ...diagnostic }]);
+    const href = docsLink(diagnostic.code);
+    const link = href === null ? {} : { codeDescription: { href } };
+    const said = { source: "Kernelscope", range, data, ...diagnostic, ...link };
+    byPath.set(where.file, [...(byPath.get(where.file) ?? []), said]);
   };
   for (const shown of models) {
     const { analysis, fault } = shown.state;
@@ -52,6 +63,11 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
     for (const { severity, code, message, source } of analysis?.diagnostics ?? []) {
       const place = shown.place(source);
       if (source === null || place !== null) add(shown, place, { severity: severities[severity], code, message });
+    }
+    for (const { severity, code, message, place: source, use, parameters } of remarks(shown)) {
+      const place = shown.place(source);
+      if (source !== null && place === null) continue;
+      add(shown, place, { severity: severities[severity], code, message }, { use: use ?? undefined, parameters });
     }
   }
   return byPath;

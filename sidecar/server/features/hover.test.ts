@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { analysis, at, FILE, layer, parameter, shown, twoLayers } from "../../../test/server/shown";
+import { analysis, at, buffer, FILE, GiB, layer, parameter, shown, twoLayers, way } from "../../../test/server/shown";
 import { hover } from "./hover";
 
 /** With plain spaces. */
@@ -96,16 +96,31 @@ describe("the hover over a model's line", () => {
     expect(markdown).toContain("**net.ts#model** — Jacobian `[100, 10, 120]`, 468.75 KiB, for 100 examples");
     expect(markdown).toContain("- inputs `x` float32[100, 4]; outputs `y` float32[100, 10]");
     expect(markdown).toContain("- 120 trainable parameters in 3 tensors, 0 buffers");
-    expect(markdown).toContain("- Tesla V100 16GB, 16.00 GiB: result fits (counted is the result alone)");
-    expect(linked(markdown, "kernelscope.showOverview")).toEqual([[{ uri: `file://${FILE}`, export: "model" }]]);
+    expect(markdown).toContain("- Tesla V100 16GB, 16.00 GiB\n");
+    const ref = { uri: `file://${FILE}`, export: "model" };
+    expect(linked(markdown, "kernelscope.showOverview")).toEqual([[ref], [ref, "memory"]]);
     expect(linked(markdown, "kernelscope.chooseDevice")).toEqual([[]]);
   });
 
-  it("says when the result is too large for the device", () => {
-    const device = { name: "Small", memoryBytes: 1024, detected: true };
-    expect(text([shown({ analysis: twoLayers({ device }) })], 2)).toContain(
-      "- Small, 1.00 KiB: too large for 1.00 KiB",
-    );
+  it("gives the reasons on the line that allocates the most", () => {
+    const strategies = [
+      way("jacrev", null, 93 * GiB, { largest: buffer() }),
+      way("vmap(jacrev)", null, 4 * GiB, { fits: true, recommended: true }),
+    ];
+    const markdown = text([shown({ analysis: twoLayers({ strategies }) })], 3)!;
+    expect(markdown).toContain("**Memory** — jacrev would take 93.00 GiB for 100 examples, more than the 16.00 GiB of");
+    expect(text([shown({ analysis: twoLayers({ strategies }) })], 4)).not.toContain("**Memory**");
+  });
+
+  it("compares the strategies", () => {
+    const strategies = [
+      way("jacrev", null, 93 * GiB),
+      way("vmap(jacrev)", 25, 4 * GiB, { fits: true, recommended: true }),
+    ];
+    const markdown = text([shown({ analysis: twoLayers({ strategies }) })], 2)!;
+    expect(markdown).toContain("- Tesla V100 16GB, 16.00 GiB: fits in chunks of 25");
+    expect(markdown).toContain("| `jacrev` |  | 93.00 GiB |  | too large |");
+    expect(markdown).toContain("| `vmap(jacrev)` | 25 | 4.00 GiB |  | fits, **recommended** |");
   });
 
   it("comes before what else stands on the line", () => {

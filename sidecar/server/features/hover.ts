@@ -1,6 +1,6 @@
-import type { Analysis, ParameterAnalysis } from "../../protocol/analysis";
+import type { Analysis, ParameterAnalysis, StrategyAnalysis } from "../../protocol/analysis";
 import { formatBytes, formatCount, formatShape } from "../../protocol/text";
-import { verdict } from "./code-lens";
+import { remarks, takenBytes, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
 
@@ -13,8 +13,19 @@ export function hover(path: string, models: readonly Shown[], line: number): str
   const here = models.filter(
     (shown) => shown.path === path && shown.state.line === line && shown.state.analysis !== null,
   );
-  const parts = [...here.map(modelText), ...shares.map(shareText)];
+  const memory = models.flatMap((shown) => memoryTexts(path, shown, line));
+  const parts = [...here.map(modelText), ...shares.map(shareText), ...memory];
   return parts.length > 0 ? parts.join("\n\n---\n\n") : null;
+}
+
+/** What does not fit because of this line, and what runs as a loop on it. */
+function memoryTexts(path: string, shown: Shown, line: number): string[] {
+  return remarks(shown).flatMap(({ code, message, place }) => {
+    const now = shown.place(place);
+    if (now?.file !== path || now.line !== line) return [];
+    const title = code === "memory-exceeded" ? "Memory" : "Slow loop";
+    return [`**${title}** — ${message} ${link("Memory over time", commands.showOverview, [refOf(shown), "memory"])}`];
+  });
 }
 
 function modelText(shown: Shown): string {
@@ -29,14 +40,42 @@ function modelText(shown: Shown): string {
     [
       `- inputs ${ports(analysis.inputs)}; outputs ${ports(analysis.outputs)}`,
       `- ${formatCount(elements)} trainable parameters in ${trainable.length} tensors, ${analysis.buffers.length} buffers`,
-      `- ${device.name}, ${formatBytes(device.memoryBytes)}: ${verdict(jacobian.bytes, device)} (counted is the result alone)`,
+      `- ${device.name}, ${formatBytes(device.memoryBytes)}${verdictText(shown)}`,
     ].join("\n"),
+    ...strategyTable(shown, analysis),
     [
       link("Overview", commands.showOverview, [refOf(shown)]),
+      link("Memory", commands.showOverview, [refOf(shown), "memory"]),
       link("Batch size", commands.setBatch, [refOf(shown)]),
       link("Device", commands.chooseDevice, []),
     ].join(" · "),
   ].join("\n\n");
+}
+
+function verdictText(shown: Shown): string {
+  const text = verdict(shown);
+  return text === null ? "" : `: ${text}`;
+}
+
+function strategyTable(shown: Shown, { strategies }: Analysis): string[] {
+  if (strategies.length === 0) return [];
+  const way = wayOf(shown);
+  const word = (each: StrategyAnalysis): string => {
+    const is = each === way ? (shown.chosen === null ? "**recommended**" : "**chosen**") : "";
+    return [each.fits ? "fits" : "too large", is].filter(Boolean).join(", ");
+  };
+  const rows = strategies.map((each) => {
+    const { strategy, chunk, largest } = each;
+    const most = largest === null ? "" : `${code(largest.shape)} ${formatBytes(largest.bytes)}`;
+    return row([
+      `\`${strategy}\``,
+      chunk === null ? "" : formatCount(chunk),
+      formatBytes(takenBytes(each)),
+      most,
+      word(each),
+    ]);
+  });
+  return [["| strategy | chunk | memory | largest array | |", "| --- | ---: | ---: | --- | --- |", ...rows].join("\n")];
 }
 
 function shareText(share: Share): string {

@@ -1,4 +1,4 @@
-import type { Place } from "../../protocol/analysis";
+import type { Place, StrategyAnalysis } from "../../protocol/analysis";
 import type { ModelState } from "../../protocol/messages";
 
 /** A model as features show it: what is known of it, and where its places are in the texts as they are now. */
@@ -6,6 +6,8 @@ export interface Shown {
   readonly state: ModelState;
   /** The path of its file. */
   readonly path: string;
+  /** How the user wants its Jacobian computed; null: as is best. */
+  readonly chosen: Pick<StrategyAnalysis, "strategy" | "chunk"> | null;
   /** Where a place of the analysis is now; null where its line has been edited. */
   place(place: Place | null): Place | null;
   /** Where a place of the fault is now. */
@@ -29,6 +31,8 @@ export const commands = {
   setTimeLimit: "kernelscope.setTimeLimit",
   setCodeMemory: "kernelscope.setCodeMemory",
   chooseDevice: "kernelscope.chooseDevice",
+  useStrategy: "kernelscope.useStrategy",
+  excludeParameters: "kernelscope.excludeParameters",
   showProblem: "kernelscope.showProblem",
   trust: "workbench.trust.manage",
 } as const;
