@@ -1,6 +1,7 @@
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CancellationTokenSource } from "vscode-languageserver/node";
+import type { DeviceInfo } from "../../sidecar/protocol/analysis";
 import { Editor, result } from "../../test/server/editor";
 import { startSidecar, until, Workspace, type Sidecar } from "../../test/server/sidecar";
 import { quietMoment, run } from "./run";
@@ -151,6 +152,54 @@ export async function batchChanges({ editor, uri }: Subject, count: number): Pro
     await told(editor, () => editor.model(uri, NAME)?.analysis?.batch === batch);
     times.push((performance.now() - start) / 1000);
     await sleep(50);
+  }
+  return times;
+}
+
+/** On a card with 16 GiB, as a slider moves: each question comes before the last one is answered in full. */
+const card: DeviceInfo = {
+  name: "Tesla V100 16GB",
+  memoryBytes: 16 * 2 ** 30,
+  detected: false,
+  kind: "card",
+  reservedBytes: 512 * 2 ** 20,
+};
+
+/** From a question for another number of examples until the first strategy is known, the last question being given up. */
+export async function firstPlans({ editor, uri }: Subject, count: number): Promise<number[]> {
+  await quietMoment();
+  const times: number[] = [];
+  let source = new CancellationTokenSource();
+  for (let batch = 200; times.length < count; batch++) {
+    const id = `slider ${batch}`;
+    const first = new Promise<void>((resolve) => {
+      const listening = editor.connection.onNotification("kernelscope/plan", ({ id: of }: { id: string }) => {
+        if (of !== id) return;
+        listening.dispose();
+        resolve();
+      });
+    });
+    const start = performance.now();
+    source.cancel();
+    source = new CancellationTokenSource();
+    void editor.request("kernelscope/plan", { id, model: { uri, export: NAME }, batch, device: card }, source.token);
+    await first;
+    times.push((performance.now() - start) / 1000);
+    await sleep(50);
+  }
+  source.cancel();
+  return times;
+}
+
+/** From such a question until all is known: every strategy, and chunks of those that do not fit. */
+export async function wholePlans({ editor, uri }: Subject, count: number): Promise<number[]> {
+  await quietMoment();
+  const times: number[] = [];
+  for (let batch = 400; times.length < count; batch++) {
+    const start = performance.now();
+    const id = `whole ${batch}`;
+    result(await editor.request("kernelscope/plan", { id, model: { uri, export: NAME }, batch, device: card }));
+    times.push((performance.now() - start) / 1000);
   }
   return times;
 }

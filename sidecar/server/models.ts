@@ -212,12 +212,14 @@ export class Models implements TextListener {
     };
     const isCurrent = (): boolean => entry.running === controller && !this.disposed;
     try {
-      const batch = this.workers.batchOf(path, exportName);
-      const device = await this.workers.device();
       const { signal } = controller;
-      const { traced, milliseconds } = await this.workers.trace(path, exportName, batch, { signal, onRead });
-      if (!isCurrent()) return { kind: "cancelled" };
+      const asked = this.workers.batchOf(path, exportName);
+      const { traced, milliseconds } = await this.workers.trace(path, exportName, asked, { signal, onRead });
       const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
+      // The settings as they are now: they may have been changed meanwhile
+      const device = await this.workers.device();
+      if (!isCurrent()) return { kind: "cancelled" };
+      const batch = this.workers.batchOf(path, exportName);
       entry.succeeded({ traced, files, batch, milliseconds }, device, this.workers.optionsOf(path, exportName));
       void this.plan(entry);
       return { kind: "done", result: this.stateOf(entry) };

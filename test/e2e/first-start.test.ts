@@ -28,7 +28,7 @@ describe("first start", () => {
 
   it("shows the Jacobian after one click", async () => {
     await window.editor.clickCodeLens("Analyze");
-    expect(await lens(window, /^Jacobian/)).toMatch(/^Jacobian \[100, 10, \d+k\] · 1\.\d\d GiB · fits$/);
+    await lens(window, /^Jacobian \[100, 10, \d+k\] · 1\.\d\d GiB · fits$/);
     await expect
       .poll(() => window.editor.codeLenses())
       .toEqual([

@@ -95,6 +95,7 @@ describe("memory", () => {
       await panel.content.getByRole("button", { name: "Reset" }).click();
       await expect.poll(() => headline()).toBe(before);
       await window.openFile("residual-net.ts");
+      await window.editor.goTo(47);
       await lens(window, /^Jacobian \[100, /);
     });
 

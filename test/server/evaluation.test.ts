@@ -59,6 +59,16 @@ describe("an evaluation in progress", () => {
     expect(await editor.lenses(uri)).toEqual(["4: $(play) Analyze"]);
   });
 
+  it("is told for the device and the number of examples that are set when it is done", async () => {
+    const uri = await opened(takingLong(0.5));
+    const outcome = editor.analyze(uri, "model");
+    await editor.modelWhere(uri, "model", "to be evaluated", isEvaluating);
+    await editor.configure({ targetMemory: "3GiB", batch: 7 });
+    const { device, batch } = result(await outcome).analysis!;
+    expect([device.memoryBytes, batch]).toEqual([3 * 2 ** 30, 7]);
+    await editor.configure({ targetMemory: "", batch: 100 });
+  });
+
   it("can be cancelled while it waits for its turn", async () => {
     const uri = await opened(endless);
     for (const name of ["a.ts", "b.ts"]) {

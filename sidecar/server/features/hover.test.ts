@@ -108,8 +108,27 @@ describe("the hover over a model's line", () => {
       way("vmap(jacrev)", null, 4 * GiB, { fits: true, recommended: true }),
     ];
     const markdown = text([shown({ analysis: twoLayers({ strategies }) })], 3)!;
-    expect(markdown).toContain("**Memory** — jacrev would take 93.00 GiB for 100 examples, more than the 16.00 GiB of");
+    expect(markdown).toContain("| `jacrev` | `[100, 10, 268435]` 1.00 GiB, 25 % | 93.00 GiB | too large |");
+    const [command] = linked(markdown, "kernelscope.showOverview");
+    expect(command).toEqual([{ uri: `file://${FILE}`, export: "model" }, "memory"]);
     expect(text([shown({ analysis: twoLayers({ strategies }) })], 4)).not.toContain("**Memory**");
+  });
+
+  it("tells of loops on their line", () => {
+    const loop = {
+      operation: "Rotate",
+      strategy: "vmap(jacrev)" as const,
+      iterations: 1000,
+      reason: "Rotate has no batching rule",
+      source: at(4),
+      fix: null,
+      slowdown: 8.04,
+    };
+    const models = [shown({ analysis: twoLayers({ fallbacks: [loop] }) })];
+    expect(text(models, 4)).toContain(
+      "- `Rotate` under `vmap(jacrev)`: 1,000 times, about 8.0 times as slow as at once",
+    );
+    expect(text(models, 3)).not.toContain("Rotate");
   });
 
   it("compares the strategies", () => {

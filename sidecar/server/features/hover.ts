@@ -1,6 +1,6 @@
-import type { Analysis, ParameterAnalysis, StrategyAnalysis } from "../../protocol/analysis";
+import type { Analysis, ParameterAnalysis, Place, StrategyAnalysis } from "../../protocol/analysis";
 import { formatBytes, formatCount, formatShape } from "../../protocol/text";
-import { remarks, takenBytes, verdict, wayOf } from "./memory";
+import { placeOfLargest, takenBytes, verdict, wayOf, wayText } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
 
@@ -18,14 +18,32 @@ export function hover(path: string, models: readonly Shown[], line: number): str
   return parts.length > 0 ? parts.join("\n\n---\n\n") : null;
 }
 
-/** What does not fit because of this line, and what runs as a loop on it. */
+/** The strategies whose largest array this line makes, and what runs as a loop on it. */
 function memoryTexts(path: string, shown: Shown, line: number): string[] {
-  return remarks(shown).flatMap(({ code, message, place }) => {
+  const { analysis } = shown.state;
+  if (analysis === null) return [];
+  const isHere = (place: Place | null): boolean => {
     const now = shown.place(place);
-    if (now?.file !== path || now.line !== line) return [];
-    const title = code === "memory-exceeded" ? "Memory" : "Slow loop";
-    return [`**${title}** — ${message} ${link("Memory over time", commands.showOverview, [refOf(shown), "memory"])}`];
+    return now?.file === path && now.line === line;
+  };
+  const more = link("Memory over time", commands.showOverview, [refOf(shown), "memory"]);
+  const made = analysis.strategies.filter((each) => isHere(placeOfLargest(each)));
+  const rows = made.map((each) => {
+    const { shape, bytes, share } = each.largest!;
+    const array = `${code(shape)} ${size(bytes)}, ${Math.round(100 * share)}\u00a0%`;
+    return row([`\`${wayText(each)}\``, array, size(takenBytes(each)), each.fits ? "fits" : "too large"]);
   });
+  const head = ["| strategy | largest array, made here | at its fullest | |", "| --- | --- | ---: | --- |"];
+  const loops = analysis.fallbacks
+    .filter(({ source }) => isHere(source))
+    .map(
+      ({ operation, strategy, iterations, slowdown }) =>
+        `- \`${operation}\` under \`${strategy}\`: ${formatCount(iterations)} times, about ${slowdown.toFixed(1)} times as slow as at once`,
+    );
+  return [
+    ...(rows.length > 0 ? [[`**Memory** — ${more}`, [...head, ...rows].join("\n")].join("\n\n")] : []),
+    ...(loops.length > 0 ? [[`**Runs as a loop** — ${more}`, loops.join("\n")].join("\n\n")] : []),
+  ];
 }
 
 function modelText(shown: Shown): string {
@@ -66,7 +84,7 @@ function strategyTable(shown: Shown, { strategies }: Analysis): string[] {
   };
   const rows = strategies.map((each) => {
     const { strategy, chunk, largest } = each;
-    const most = largest === null ? "" : `${code(largest.shape)} ${formatBytes(largest.bytes)}`;
+    const most = largest === null ? "" : `${code(largest.shape)} ${size(largest.bytes)}`;
     return row([
       `\`${strategy}\``,
       chunk === null ? "" : formatCount(chunk),
@@ -105,7 +123,7 @@ function shareText(share: Share): string {
 }
 
 function parameterRow({ name, shape, dtype, trainable, jacobian }: ParameterAnalysis): string {
-  const derivative = trainable ? [code(jacobian.shape), formatBytes(jacobian.bytes)] : ["frozen", ""];
+  const derivative = trainable ? [code(jacobian.shape), size(jacobian.bytes)] : ["frozen", ""];
   return row([`\`${name}\``, `${dtype}${formatShape(shape)}`, ...derivative]);
 }
 
@@ -120,7 +138,7 @@ function layerRows({ analysis, layers }: Share): string[] {
       outputs.map(code).join(", "),
       formatCount(elements),
       jacobian ? code(jacobian.shape) : "",
-      jacobian ? formatBytes(jacobian.bytes) : "",
+      jacobian ? size(jacobian.bytes) : "",
     ]);
   });
 }
@@ -149,6 +167,11 @@ function row(cells: readonly string[]): string {
 /** A shape is not broken over lines. */
 function code(shape: readonly number[]): string {
   return `\`${formatShape(shape).replaceAll(" ", "\u00a0")}\``;
+}
+
+/** Nor is a size. */
+function size(bytes: number): string {
+  return formatBytes(bytes).replace(" ", "\u00a0");
 }
 
 function link(text: string, command: string, args: readonly unknown[]): string {

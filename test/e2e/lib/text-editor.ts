@@ -4,6 +4,15 @@ import { hintsOf, placeOf, readLines, shownText, sourceText, type LineText } fro
 import type { QuickInput } from "./quick-input";
 import { clickOnce, plain, textOf, until, type Pattern } from "./wait";
 
+/**
+ * Runs in the page: whether an element has been there for a while. A lens that VS Code draws anew is another element, and a
+ * click in that very moment is lost.
+ */
+function hasRested(element: { seenAt?: number }): boolean {
+  element.seenAt ??= performance.now();
+  return performance.now() - element.seenAt > 400;
+}
+
 export class TextEditor {
   constructor(
     private readonly page: Page,
@@ -127,7 +136,9 @@ export class TextEditor {
   async clickCodeLens(title: Pattern): Promise<void> {
     const lenses = this.area().locator(".codelens-decoration a[role=button]");
     await until(`the code lens '${String(title)}'`, async () => {
-      await clickOnce(lenses.filter({ hasText: textOf(title) }).first());
+      const lens = lenses.filter({ hasText: textOf(title) }).first();
+      if (!(await lens.evaluate(hasRested, undefined, { timeout: 2000 }))) return false;
+      await clickOnce(lens);
       return true;
     });
   }

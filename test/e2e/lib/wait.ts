@@ -41,7 +41,7 @@ export async function until<T>(
  */
 export async function clickOnce(target: Locator, options: { button?: "right" } = {}): Promise<void> {
   try {
-    await target.click({ timeout: 2000, ...options });
+    await target.click({ timeout: 5000, ...options });
   } catch (error) {
     const [, made] = error instanceof Error ? error.message.split(/performing click action(?!.*performing)/s) : [];
     if (made === undefined || made.includes("intercepts pointer events")) throw error;
