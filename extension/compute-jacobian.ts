@@ -2,14 +2,14 @@ import { dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { JacobianInputs, ModelRef } from "../sidecar/protocol/messages";
-import { formatBytes, formatShortShape } from "../sidecar/protocol/text";
+import { formatBytes, formatShortShape, formatWay, takenBytes } from "../sidecar/protocol/text";
 import type { RunState } from "../sidecar/protocol/panel";
 import { analyze } from "./analyze";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
 import { titleOf } from "./places";
 import { batchOf, modelOptions } from "./settings";
-import { explanations, takes, wayText } from "./strategy";
+import { explanations, takes } from "./strategy";
 
 /** Compute Jacobian...: asks for inputs, a strategy and a file, and computes in the background. */
 
@@ -101,7 +101,7 @@ async function askForInputs(model: ModelRef): Promise<JacobianInputs | undefined
 function strategyItems({ strategies }: Analysis, model: ModelRef): StrategyItem[] {
   const { strategy: chosen, chunk = null } = modelOptions(model);
   const best = strategies.find(({ recommended }) => recommended);
-  const taken = chosen === undefined ? best && wayText(best) : wayText({ strategy: chosen, chunk });
+  const taken = chosen === undefined ? best && formatWay(best) : formatWay({ strategy: chosen, chunk });
   const names = Object.keys(explanations) as Strategy[];
   return [
     {
@@ -131,12 +131,12 @@ async function whatFits({ jacobian, device, strategies }: Analysis, wish: Way): 
     jacobian.bytes > device.memoryBytes
       ? `The result alone takes ${formatBytes(jacobian.bytes)}`
       : tooLarge
-        ? `${wayText(tooLarge)} takes ${formatBytes(tooLarge.peakBytes + tooLarge.workspaceBytes)}`
+        ? `${formatWay(tooLarge)} takes ${formatBytes(takenBytes(tooLarge))}`
         : null;
   if (needed === null) return wish;
   const detail = `${needed}, and ${device.name} has ${formatBytes(device.memoryBytes)}. A smaller batch size helps.`;
   const go = "Compute Anyway";
-  const instead = best === undefined ? [] : [`Use ${wayText(best)}`];
+  const instead = best === undefined ? [] : [`Use ${formatWay(best)}`];
   const answer = await vscode.window.showWarningMessage(
     "This Jacobian does not fit the device.",
     { modal: true, detail },

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { ModelRef } from "../sidecar/protocol/messages";
-import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
+import { formatBytes, formatShape, formatWay, takenBytes } from "../sidecar/protocol/text";
 import { analyze } from "./analyze";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
@@ -61,7 +61,7 @@ async function chooseStrategy(app: App, model: ModelRef): Promise<void> {
     const { strategy, chunk } = each;
     const isChosen = strategy === chosen.strategy && chunk === (chosen.chunk ?? null);
     return {
-      label: wayText(each),
+      label: formatWay(each),
       description: `${takes(each)}${mark(isChosen)}`,
       detail: explanations[strategy],
       each,
@@ -107,13 +107,8 @@ async function exclude(model: ModelRef, names: readonly string[]): Promise<void>
   await writeModelOptions(model, { exclude: names.length > 0 ? [...new Set(names)] : undefined });
 }
 
-/** `jacrev in chunks of 64` */
-export function wayText({ strategy, chunk }: Pick<StrategyAnalysis, "strategy" | "chunk">): string {
-  return chunk === null ? strategy : `${strategy} in chunks of ${formatCount(chunk)}`;
-}
-
 /** `4.34 GiB, recommended` */
-export function takes({ peakBytes, workspaceBytes, fits, recommended }: StrategyAnalysis): string {
-  const word = fits ? (recommended ? "recommended" : "fits") : "does not fit";
-  return `${formatBytes(peakBytes + workspaceBytes)}, ${word}`;
+export function takes(way: StrategyAnalysis): string {
+  const word = way.fits ? (way.recommended ? "recommended" : "fits") : "does not fit";
+  return `${formatBytes(takenBytes(way))}, ${word}`;
 }

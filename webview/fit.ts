@@ -1,8 +1,8 @@
 import type { Analysis, DeviceInfo } from "../sidecar/protocol/analysis";
 import type { PanelState } from "../sidecar/protocol/panel";
-import { formatBytes } from "../sidecar/protocol/text";
+import { formatBytes, formatWay, takenBytes } from "../sidecar/protocol/text";
 import { formatMultiple } from "./format";
-import { isChosen, strategyTitle, takenBytes } from "./strategy-rows";
+import { isChosen } from "./strategy-rows";
 
 /** How something compares with the memory of a device. */
 export interface Fit {
@@ -36,7 +36,7 @@ export function wayThatFits(
   const bytes = takenBytes(way);
   const ratio = (bytes + (device.reservedBytes ?? 0)) / device.memoryBytes;
   const { strategy, chunk, fits } = way;
-  const title = strategyTitle(way);
+  const title = formatWay(way);
   if (!fits) {
     const text = isChosen(way, chosen)
       ? `${title} does not fit: ${formatBytes(bytes)}`

@@ -1,7 +1,7 @@
 import type { MemoryPlan } from "../sidecar/protocol/messages";
-import { formatBytes } from "../sidecar/protocol/text";
+import { formatBytes, formatWay, takenBytes } from "../sidecar/protocol/text";
 import { formatMany } from "./format";
-import { strategyTitle, takenBytes, usableBytes } from "./strategy-rows";
+import { usableBytes } from "./strategy-rows";
 
 /** What a plan comes to, in a sentence. */
 export interface Headline {
@@ -23,7 +23,7 @@ export function headlineOf({ batch, device, strategies, fault }: MemoryPlan, can
     const beside = best.workspaceBytes > 0 ? ` and ${formatBytes(best.workspaceBytes)} of the engine’s own` : "";
     return {
       tone: "good",
-      text: `${strategyTitle(best)} takes ${formatBytes(takenBytes(best))} and fits ${memory}.`,
+      text: `${formatWay(best)} takes ${formatBytes(takenBytes(best))} and fits ${memory}.`,
       detail: `For ${formatMany(batch, "example")}: ${formatBytes(best.peakBytes)} of arrays${beside}. ${left} would be left.`,
       fewer: null,
     };
@@ -44,7 +44,7 @@ export function headlineOf({ batch, device, strategies, fault }: MemoryPlan, can
       }
     : {
         tone: "bad",
-        text: `Nothing fits ${memory}: the least is ${formatBytes(takenBytes(least))}, of ${strategyTitle(least)}.`,
+        text: `Nothing fits ${memory}: the least is ${formatBytes(takenBytes(least))}, of ${formatWay(least)}.`,
         detail: `The result alone, ${result}, would fit; computing it does not, not even in chunks. ${remedy} would.`,
         fewer,
       };

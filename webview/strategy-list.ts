@@ -1,17 +1,8 @@
 import type { DeviceInfo } from "../sidecar/protocol/analysis";
-import { formatBytes, formatCount } from "../sidecar/protocol/text";
+import { formatBytes, formatChunk, formatCount, formatWay } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
 import { formatMany } from "./format";
-import {
-  barScale,
-  chunkTitle,
-  formatTimes,
-  isChosen,
-  strategyTitle,
-  usableBytes,
-  type BarScale,
-  type StrategyRow,
-} from "./strategy-rows";
+import { barScale, formatTimes, isChosen, usableBytes, type BarScale, type StrategyRow } from "./strategy-rows";
 import type { ViewContext } from "./view";
 import { button, cell, icon, link, rowKeys, section, table } from "./widgets";
 
@@ -76,7 +67,7 @@ function strategyRow(row: StrategyRow, isSelected: boolean, scale: BarScale, con
   const { strategy: name, chunk, fits, recommended, iterations, flops, peakBytes, workspaceBytes } = strategy;
   const select = (): void => remember({ trial: { ...memory.trial, strategy: name, chunk } });
   const inUse = isChosen(strategy, state.chosen);
-  const use = chunk === null ? `Use ${name}` : `Use ${strategyTitle(strategy)}`;
+  const use = chunk === null ? `Use ${name}` : `Use ${formatWay(strategy)}`;
   return h(
     "div",
     {
@@ -100,10 +91,10 @@ function strategyRow(row: StrategyRow, isSelected: boolean, scale: BarScale, con
           type: "button",
           "data-row-button": true,
           "aria-pressed": String(isSelected),
-          "aria-label": strategyTitle(strategy),
+          "aria-label": formatWay(strategy),
           title: "Show its timeline",
         },
-        chunk === null ? name : chunkTitle(chunk),
+        chunk === null ? name : formatChunk(chunk),
       ),
       recommended ? h("span", { class: "tag best" }, icon("star-full"), "recommended") : null,
     ),
@@ -178,7 +169,7 @@ function otherChoice(rows: readonly StrategyRow[], context: ViewContext): Child 
   return h(
     "p",
     { key: "other", class: "note" },
-    `In use: ${strategyTitle(chosen)}. `,
+    `In use: ${formatWay(chosen)}. `,
     link("leave it open", "Let Kernelscope take the best one", leaveOpen(context)),
   );
 }

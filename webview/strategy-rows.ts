@@ -1,6 +1,6 @@
 import type { DeviceInfo, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { PanelState } from "../sidecar/protocol/panel";
-import { formatCount } from "../sidecar/protocol/text";
+import { formatCount, formatWay, takenBytes } from "../sidecar/protocol/text";
 import type { Trial } from "./trial";
 
 /** Strategies side by side: their order, their bars on a common scale, and which one is looked at. */
@@ -27,19 +27,6 @@ export function strategyKey({ strategy, chunk }: StrategyName): string {
   return `${strategy} ${chunk === null ? "whole" : "in chunks"}`;
 }
 
-/** `vmap(jacrev) in chunks of 25` */
-export function strategyTitle({ strategy, chunk }: StrategyName): string {
-  return chunk === null ? strategy : `${strategy} ${chunkTitle(chunk)}`;
-}
-
-export function chunkTitle(chunk: number): string {
-  return `in chunks of ${formatCount(chunk)}`;
-}
-
-export function takenBytes({ peakBytes, workspaceBytes }: StrategyAnalysis): number {
-  return peakBytes + workspaceBytes;
-}
-
 /** What a device has for arrays. */
 export function usableBytes({ memoryBytes, reservedBytes = 0 }: DeviceInfo): number {
   return memoryBytes - reservedBytes;
@@ -55,7 +42,7 @@ export function strategyRows(known: readonly KnownStrategy[]): StrategyRow[] {
       strategy,
       isCurrent,
       key: strategyKey(strategy),
-      title: strategyTitle(strategy),
+      title: formatWay(strategy),
       bytes: takenBytes(strategy),
       work: strategy.flops / least,
     }))

@@ -1,8 +1,8 @@
 import type { BufferAnalysis, DeviceInfo, Place, StrategyAnalysis } from "../sidecar/protocol/analysis";
-import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatWay, takenBytes } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
 import { formatMany, formatPlace, formatShare } from "./format";
-import { formatTimes, strategyTitle, takenBytes, usableBytes } from "./strategy-rows";
+import { formatTimes, usableBytes } from "./strategy-rows";
 import {
   bandAt,
   bandBytes,
@@ -150,7 +150,7 @@ function summary(strategy: StrategyAnalysis, limit: number): string {
   const engine = workspaceBytes > 0 ? ` The engine holds up to ${formatBytes(workspaceBytes)} more.` : "";
   const room = `The device has room for ${formatBytes(limit)}.`;
   return (
-    `Memory while ${strategyTitle(strategy)} runs its ${formatMany(timeline.length, "operation")}: ` +
+    `Memory while ${formatWay(strategy)} runs its ${formatMany(timeline.length, "operation")}: ` +
     `at most ${formatBytes(peakBytes)}${during}.${engine} ${room} The table that follows lists the largest arrays.`
   );
 }

@@ -1,5 +1,5 @@
 import type { Analysis } from "../protocol/analysis";
-import { formatBytes } from "../protocol/text";
+import { formatBytes, takenBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { Installed, SetupPlan } from "../setup/tensorflow";
 import type { JacobianReport } from "../worker/messages";
@@ -54,12 +54,12 @@ export function analysisText(analysis: Analysis): string {
 /** What each way to compute the Jacobian takes. */
 function strategyLines({ strategies, device }: Analysis): string[] {
   if (strategies.length === 0) return [];
-  const rows = strategies.map(({ strategy, chunk, peakBytes, workspaceBytes, fits, recommended, largest }) => [
-    strategy,
-    chunk === null ? "" : String(chunk),
-    formatBytes(peakBytes + workspaceBytes),
-    fits ? (recommended ? "fits, the one to take" : "fits") : "too large",
-    largest ? `${formatBytes(largest.bytes)} by ${largest.operation}${lineOf(largest)}` : "",
+  const rows = strategies.map((each) => [
+    each.strategy,
+    each.chunk === null ? "" : String(each.chunk),
+    formatBytes(takenBytes(each)),
+    each.fits ? (each.recommended ? "fits, the one to take" : "fits") : "too large",
+    each.largest ? `${formatBytes(each.largest.bytes)} by ${each.largest.operation}${lineOf(each.largest)}` : "",
   ]);
   const chosen = strategies.find(({ recommended }) => recommended);
   return [

@@ -1,3 +1,5 @@
+import type { StrategyAnalysis } from "./analysis";
+
 /**
  * How sizes and shapes are written for people, the same on every surface: command line, hovers, hints, side bar, panels.
  * The one file here that is not types only.
@@ -35,4 +37,19 @@ export function formatShortCount(count: number): string {
   // 999,999 is 1M, not 1000k
   if (rounded === 1000 && power < units.length) return `1${units[power]}`;
   return `${rounded}${units[power - 1]}`;
+}
+
+/** `vmap(jacrev)`, `jacrev in chunks of 64` */
+export function formatWay({ strategy, chunk }: Pick<StrategyAnalysis, "strategy" | "chunk">): string {
+  return chunk === null ? strategy : `${strategy} ${formatChunk(chunk)}`;
+}
+
+/** `in chunks of 64` */
+export function formatChunk(chunk: number): string {
+  return `in chunks of ${formatCount(chunk)}`;
+}
+
+/** All that a strategy takes: its arrays, and what the engine holds beside them. */
+export function takenBytes({ peakBytes, workspaceBytes }: StrategyAnalysis): number {
+  return peakBytes + workspaceBytes;
 }

@@ -1,12 +1,12 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis } from "../../sidecar/protocol/analysis";
-import { formatCount } from "../../sidecar/protocol/text";
+import { formatCount, formatWay } from "../../sidecar/protocol/text";
 import { arrayTable } from "../array-table";
 import { h, type Child, type Node_ } from "../dom";
 import { formatMany } from "../format";
 import { headlineOf } from "../headline";
 import { memoryControls } from "../memory-controls";
 import { strategyList } from "../strategy-list";
-import { formatTimes, selectedRow, strategyRows, strategyTitle, type StrategyRow } from "../strategy-rows";
+import { formatTimes, selectedRow, strategyRows, type StrategyRow } from "../strategy-rows";
 import { follow, limitNote, timelineChart } from "../timeline-chart";
 import { remainingTrial, triedOf } from "../trial";
 import type { View, ViewContext } from "../view";
@@ -164,7 +164,7 @@ function fallbacks(all: readonly FallbackAnalysis[], { post }: ViewContext): Chi
           "div",
           { role: "row", class: "row" },
           cell("operation", operation),
-          cell("strategy", strategyTitle({ strategy, chunk: null })),
+          cell("strategy", formatWay({ strategy, chunk: null })),
           cell("runs number", `${formatCount(iterations)} times`),
           cell("slowdown number", `${formatTimes(slowdown)} as long`),
           cell("line", source && placeLink(source, post)),

@@ -1,6 +1,6 @@
 import { CodeActionKind, type CodeAction, type Command, type Diagnostic } from "vscode-languageserver/node";
 import type { DiagnosticData } from "./diagnostics";
-import { wayText } from "./memory";
+import { formatWay } from "../../protocol/text";
 import { commands } from "./shown";
 
 /** Quick fixes for our own diagnostics: each is a command of the extension. */
@@ -38,7 +38,7 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
           ? [setInputs]
           : [];
   const useFix = use
-    ? [fix(`Compute the Jacobian by ${wayText(use)}`, commands.useStrategy, [model, use.strategy, use.chunk])]
+    ? [fix(`Compute the Jacobian by ${formatWay(use)}`, commands.useStrategy, [model, use.strategy, use.chunk])]
     : [];
   const compare = fix("Show memory over time", commands.showOverview, [model, "memory"]);
   switch (diagnostic.code) {

@@ -1,8 +1,8 @@
 import type { CodeLens, Command } from "vscode-languageserver/node";
 import type { Analysis } from "../../protocol/analysis";
 import type { ModelRef } from "../../protocol/messages";
-import { formatBytes, formatShortShape } from "../../protocol/text";
-import { memoryText, takenBytes, verdict, wayOf, wayText } from "./memory";
+import { formatBytes, formatShortShape, formatWay, takenBytes } from "../../protocol/text";
+import { memoryText, verdict, wayOf } from "./memory";
 import { commands, titleOf, type Shown } from "./shown";
 
 /** CodeLens over each model: what its Jacobian and its NTK are like, and the command that finds out. */
@@ -60,7 +60,8 @@ function jacobianLens(shown: Shown, analysis: Analysis, model: ModelRef): Comman
   const isStale = shown.state.stale !== null;
   const way = wayOf(shown);
   const taken =
-    way && `${wayText(way)} takes ${formatBytes(takenBytes(way))} of the ${memoryText(analysis.device)} to compute it.`;
+    way &&
+    `${formatWay(way)} takes ${formatBytes(takenBytes(way))} of the ${memoryText(analysis.device)} to compute it.`;
   return {
     title: [`Jacobian ${formatShortShape(shape)}`, formatBytes(bytes), isStale ? "stale" : verdict(shown)]
       .filter((part) => part !== null)

@@ -1,6 +1,6 @@
 import type { Analysis, ParameterAnalysis, Place, StrategyAnalysis } from "../../protocol/analysis";
-import { formatBytes, formatCount, formatShape } from "../../protocol/text";
-import { placeOfLargest, takenBytes, verdict, wayOf, wayText } from "./memory";
+import { formatBytes, formatCount, formatShape, formatWay, takenBytes } from "../../protocol/text";
+import { placeOfLargest, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
 
@@ -31,7 +31,7 @@ function memoryTexts(path: string, shown: Shown, line: number): string[] {
   const rows = made.map((each) => {
     const { shape, bytes, share } = each.largest!;
     const array = `${code(shape)} ${size(bytes)}, ${Math.round(100 * share)}\u00a0%`;
-    return row([`\`${wayText(each)}\``, array, size(takenBytes(each)), each.fits ? "fits" : "too large"]);
+    return row([`\`${formatWay(each)}\``, array, size(takenBytes(each)), each.fits ? "fits" : "too large"]);
   });
   const head = ["| strategy | largest array, made here | at its fullest | |", "| --- | --- | ---: | --- |"];
   const loops = analysis.fallbacks

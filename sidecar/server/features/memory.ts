@@ -1,20 +1,10 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis, Place, StrategyAnalysis } from "../../protocol/analysis";
-import { formatBytes, formatCount, formatShape } from "../../protocol/text";
+import { formatBytes, formatChunk, formatCount, formatShape, formatWay, takenBytes } from "../../protocol/text";
 import type { Shown } from "./shown";
 
 /** What a computation of the Jacobian would take, in words: for lenses, hovers and diagnostics. */
 
 export type Way = Pick<StrategyAnalysis, "strategy" | "chunk">;
-
-/** `vmap(jacrev)`, `jacrev in chunks of 64` */
-export function wayText({ strategy, chunk }: Way): string {
-  return chunk === null ? strategy : `${strategy} in chunks of ${formatCount(chunk)}`;
-}
-
-/** The arrays' bytes and the engine's beside them. */
-export function takenBytes({ peakBytes, workspaceBytes }: StrategyAnalysis): number {
-  return peakBytes + workspaceBytes;
-}
 
 /** `16.00 GiB of Tesla V100 16GB` */
 export function memoryText({ name, memoryBytes }: DeviceInfo): string {
@@ -34,7 +24,7 @@ export function verdict(shown: Shown): string | null {
   if (!analysis || analysis.strategies.length === 0) return null;
   const way = wayOf(shown);
   if (!way?.fits) return `does not fit ${formatBytes(analysis.device.memoryBytes)}`;
-  return way.chunk === null ? "fits" : `fits in chunks of ${formatCount(way.chunk)}`;
+  return way.chunk === null ? "fits" : `fits ${formatChunk(way.chunk)}`;
 }
 
 /** Something to be said of a line: what a quick fix for it can do is in it. */
@@ -72,7 +62,7 @@ function memoryRemarks(shown: Shown, analysis: Analysis): Remark[] {
     if (strategies.length === 0 || analysis.jacobian.bytes > device.memoryBytes) return [];
     const least = strategies.reduce((a, b) => (takenBytes(b) < takenBytes(a) ? b : a));
     const message =
-      `No way to compute the Jacobian of ${batchText(batch)} fits the ${memoryText(device)}: ${wayText(least)} takes the ` +
+      `No way to compute the Jacobian of ${batchText(batch)} fits the ${memoryText(device)}: ${formatWay(least)} takes the ` +
       `least, ${formatBytes(takenBytes(least))}${largestText(least)}. Take fewer examples or outputs, or the kernel (NTK) in place of the Jacobian.`;
     return [remark(analysis, least, "warning", message, null)];
   }
@@ -82,8 +72,8 @@ function memoryRemarks(shown: Shown, analysis: Analysis): Remark[] {
     .map((each) => {
       const isTaken = each === way;
       const message =
-        `${wayText(each)} ${isTaken ? "takes" : "would take"} ${formatBytes(takenBytes(each))} for ${batchText(batch)}, more than the ` +
-        `${memoryText(device)}${largestText(each)}. ${wayText(best)} takes ${formatBytes(takenBytes(best))}.`;
+        `${formatWay(each)} ${isTaken ? "takes" : "would take"} ${formatBytes(takenBytes(each))} for ${batchText(batch)}, more than the ` +
+        `${memoryText(device)}${largestText(each)}. ${formatWay(best)} takes ${formatBytes(takenBytes(best))}.`;
       return remark(analysis, each, isTaken ? "warning" : "information", message, best);
     });
 }
