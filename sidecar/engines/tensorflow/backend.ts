@@ -1,19 +1,11 @@
 import { ModelError } from "../../graph/errors";
-import type { Attributes, Constant, Equation, Source, Value } from "../../graph/graph";
+import type { Attributes, Constant, Equation, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { newArray, sizeOf, type DType, type ValueType } from "../../graph/types";
 import { EngineError, type OpaqueHost } from "../engine";
 import type { Backend, Collector } from "../interpreter/backend";
 import { lowerings } from "./lower/index";
-import type { Tf, TfTensor } from "./lower/lowering";
-
-type AnyLowering = (
-  tf: Tf,
-  inputs: readonly TfTensor[],
-  attributes: Attributes,
-  output: ValueType,
-  source: Source | null,
-) => TfTensor;
+import type { Lowering, Tf, TfTensor } from "./lower/lowering";
 
 /** TensorFlow.js's element types; it has no 64-bit floats, and `supports` keeps graphs with them away. */
 type TfType = Exclude<DType, "float64">;
@@ -52,7 +44,7 @@ export class TfjsBackend implements Backend<TfTensor> {
     this.enter();
     const { primitive, attributes, outputs, source } = equation;
     if (primitive === "opaque") return this.runOpaque(equation, inputs);
-    const lowering = (lowerings as Record<string, AnyLowering>)[primitive];
+    const lowering = (lowerings as Record<string, Lowering<Attributes>>)[primitive];
     try {
       return [this.tf.tidy(() => lowering(this.tf, inputs, attributes, outputs[0], source))];
     } catch (error) {

@@ -1,18 +1,10 @@
-import { argumentsOf, type Attributes, type Equation, type Graph, type Source, type Value } from "../../graph/graph";
-import { bytesOf, type TypedArray, type ValueType } from "../../graph/types";
+import { argumentsOf, type Attributes, type Equation, type Graph, type Value } from "../../graph/graph";
+import { bytesOf, type TypedArray } from "../../graph/types";
 import type { MapAttributes } from "../../primitives/attributes";
 import { valuesToFree } from "../interpreter/liveness";
 import { lowerings } from "./lower/index";
-import type { Tf, TfTensor } from "./lower/lowering";
+import type { Lowering } from "./lower/lowering";
 import { Paper, type PaperTensor } from "./paper";
-
-type AnyLowering = (
-  tf: Tf,
-  inputs: readonly TfTensor[],
-  attributes: Attributes,
-  output: ValueType,
-  source: Source | null,
-) => TfTensor;
 
 /**
  * The most bytes of arrays that a run of the graph makes TensorFlow.js hold at once, arguments, constants and whatever
@@ -72,7 +64,7 @@ function runEquation(paper: Paper, equation: Equation, operands: readonly PaperT
   const { primitive, attributes, outputs, source } = equation;
   if (primitive === "map") return loop(paper, equation, operands);
   if (primitive === "opaque") return outputs.map(({ shape, dtype }) => paper.make(shape, dtype));
-  const lowering = (lowerings as Record<string, AnyLowering>)[primitive];
+  const lowering = (lowerings as Record<string, Lowering<Attributes>>)[primitive];
   const inputs = operands.map((operand) => paper.asTensor(operand));
   return [paper.tidy(() => lowering(paper.tf, inputs, attributes, outputs[0], source) as unknown as PaperTensor)];
 }
