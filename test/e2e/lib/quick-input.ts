@@ -138,7 +138,8 @@ export class QuickInput {
 
   /**
    * Opens the box by a key, fills it in, and repeats until `accept` has found and taken what it looks for: something
-   * that opens meanwhile may take the focus, which closes the box. It is opened anew now and then: what it lists is what
+   * that opens meanwhile may take the focus, which closes the box, and the box that showed may have been that of the command
+   * before, on its way out. It is opened anew now and then: what it lists is what
    * there was when it opened, and a file or an extension's command may be younger.
    */
   private async ask(key: string, text: string, what: string, accept: () => Promise<boolean>): Promise<void> {
@@ -150,7 +151,7 @@ export class QuickInput {
         await this.input.waitFor({ timeout: 2000 });
         opened = Date.now();
       }
-      if ((await this.input.inputValue()) !== text) await this.input.fill(text, { timeout: 2000 });
+      if ((await this.input.inputValue({ timeout: 2000 })) !== text) await this.input.fill(text, { timeout: 2000 });
       return accept();
     });
   }

@@ -31,7 +31,7 @@ export class StatusBar {
       await this.page.mouse.move(2, 2);
       await this.item(id).hover({ timeout: 2000 });
       await this.tooltip().waitFor({ timeout: 3000 });
-      const text = plain(await this.tooltip().innerText());
+      const text = plain(await this.tooltip().innerText({ timeout: 2000 }));
       return having.test(text) ? text : undefined;
     });
   }

@@ -100,7 +100,7 @@ export class TreeView {
   private async setExpanded(label: Pattern, wanted: "true" | "false"): Promise<void> {
     await until(`'${String(label)}' to be ${wanted === "true" ? "expanded" : "collapsed"}`, async () => {
       const row = await this.row(label);
-      if ((await row.getAttribute("aria-expanded")) === wanted) return true;
+      if ((await row.getAttribute("aria-expanded", { timeout: 2000 })) === wanted) return true;
       await clickOnce(row.locator(".monaco-tl-twistie"));
       await until("it", async () => (await row.getAttribute("aria-expanded")) === wanted, { timeout: 2000 });
       return true;

@@ -11,7 +11,8 @@ export const loading = 120_000;
 
 /**
  * Asks until the answer is not undefined, null or false, and returns it. An error that the question throws counts as
- * no answer. When time is up, the error names what was waited for and, where there was one, the last error.
+ * no answer. A question that acts, too (opens, clicks, fills in), reads with a timeout: what it waits for may be what it has
+ * to open anew. When time is up, the error names what was waited for and, where there was one, the last error.
  */
 export async function until<T>(
   what: string,
