@@ -1,0 +1,122 @@
+import type { ModelRef } from "./messages";
+
+/** What is said of neural tangent kernels: how one is asked for, and how it is looked at while it is computed. */
+
+/**
+ * With N1 and N2 examples, and C outputs of one example (all floating-point outputs flattened, one after the other):
+ * `full` [N1, N2, C, C], `diagonal` [N1, N2, C], and `trace` [N1, N2], over outputs.
+ */
+export type NtkForm = "full" | "diagonal" | "trace";
+
+export type NtkMethod = "contraction" | "vector-products" | "structured";
+
+/** Whether `trace` sums over outputs, as PyTorch's tutorial does, or averages, as neural-tangents does. */
+export type TraceKind = "sum" | "mean";
+
+/** One set of examples, for people. */
+export interface ExamplesInfo {
+  readonly count: number;
+  /** What they are called where they have names: files of a folder. */
+  readonly names: readonly string[] | null;
+  /** For each example its class, a position in `classes`; null where there are no labels. */
+  readonly labels: readonly number[] | null;
+  readonly classes: readonly string[];
+}
+
+/** A kernel that is being computed, or has been: all that is known of it but its entries. */
+export interface KernelInfo {
+  readonly id: string;
+  readonly model: ModelRef;
+  /** `residual-net.ts#model` */
+  readonly title: string;
+  readonly form: NtkForm;
+  /** Of the form `trace`; else null. */
+  readonly trace: TraceKind | null;
+  /** Null before it is chosen. */
+  readonly method: NtkMethod | null;
+  /** Of the rows. */
+  readonly x1: ExamplesInfo;
+  /** Of the columns; null where they are those of the rows, and the kernel is symmetric. */
+  readonly x2: ExamplesInfo | null;
+  /** C, of one example. */
+  readonly outputs: number;
+  readonly status: "running" | "done" | "cancelled" | "failed";
+  /** Of the entries that have been computed, from 0 to 1. */
+  readonly fraction: number;
+  /** Grows with every change of entries, by which pictures of them are known to be old. */
+  readonly version: number;
+  /** Of the entries that are known, of `view` below; null before there are any. */
+  readonly range: KernelRange | null;
+  /** Once it is done: each parameter's part of the kernel, in the order of the model. The shares add up to 1. */
+  readonly layers: readonly KernelLayer[];
+  readonly spectrum: KernelSpectrum | null;
+  /** A sentence: why it failed, or why there is no spectrum. */
+  readonly message: string | null;
+}
+
+export interface KernelRange {
+  readonly min: number;
+  readonly max: number;
+  /** Of the magnitudes of what is not zero; null where all is. */
+  readonly smallest: number | null;
+}
+
+export interface KernelLayer {
+  readonly parameter: string;
+  readonly share: number;
+}
+
+/** Of a symmetric kernel. */
+export interface KernelSpectrum {
+  /** From the largest. Of `full` kernels, those of the matrix [N C, N C]. */
+  readonly eigenvalues: readonly number[];
+  /** How many there are in all: `eigenvalues` may be the largest only. */
+  readonly count: number;
+  readonly conditionNumber: number | null;
+  /** The exponential of the entropy of the normalised eigenvalues (Roy and Vetterli 2007). */
+  readonly effectiveRank: number | null;
+  /** With labels: centred kernel-target alignment (Cortes et al. 2012). */
+  readonly alignment: number | null;
+  /** Above it, gradient descent on the mean squared error of the linearised model diverges. */
+  readonly largestLearningRate: number | null;
+}
+
+/**
+ * Which number of each pair of examples a picture shows: the trace over outputs, by the mean, or one entry of the block
+ * [C, C] of outputs.
+ */
+export type KernelView = "trace" | { readonly row: number; readonly column: number };
+
+/**
+ * A part of the picture of a kernel at a resolution: at level 0 an entry is a pair of examples, at level k the mean of
+ * 2^k x 2^k pairs. Tiles are squares of `tileSide` entries, smaller at the right and bottom edge.
+ */
+export interface KernelTileRequest {
+  readonly id: string;
+  readonly view: KernelView;
+  readonly level: number;
+  /** Of the tile, counted from 0 in tiles. */
+  readonly row: number;
+  readonly column: number;
+}
+
+/** Entries of a tile's side. */
+export const tileSide = 256;
+
+export interface KernelTile extends KernelTileRequest {
+  readonly version: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Row by row; NaN where nothing is known yet. */
+  readonly values: Float32Array;
+}
+
+/** All that is known of one pair of examples. */
+export interface KernelEntry {
+  readonly id: string;
+  /** Examples, counted from 0. */
+  readonly row: number;
+  readonly column: number;
+  /** `full`: [C, C] row by row; `diagonal`: [C]; `trace`: one number. Null before it is known. */
+  readonly block: Float32Array | null;
+}
