@@ -89,7 +89,7 @@ export type KernelView = "trace" | { readonly row: number; readonly column: numb
 
 /**
  * A part of the picture of a kernel at a resolution: at level 0 an entry is a pair of examples, at level k the mean of
- * 2^k x 2^k pairs. Tiles are squares of `tileSide` entries, smaller at the right and bottom edge.
+ * 2^k x 2^k pairs. Tiles are squares of 256 entries, smaller at the right and bottom edge.
  */
 export interface KernelTileRequest {
   readonly id: string;
@@ -99,9 +99,6 @@ export interface KernelTileRequest {
   readonly row: number;
   readonly column: number;
 }
-
-/** Entries of a tile's side. */
-export const tileSide = 256;
 
 export interface KernelTile extends KernelTileRequest {
   readonly version: number;
