@@ -1,5 +1,5 @@
 import type { Analysis } from "../protocol/analysis";
-import { formatBytes, takenBytes } from "../protocol/text";
+import { formatBytes, formatRuns, takenBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { Installed, SetupPlan } from "../setup/tensorflow";
 import type { JacobianReport } from "../worker/messages";
@@ -79,10 +79,11 @@ function lineOf({ source, callers }: NonNullable<Analysis["strategies"][number][
 }
 
 function fallbackLines({ fallbacks }: Analysis): string[] {
-  return fallbacks.map(({ operation, strategy, iterations, source, slowdown }) => {
+  return fallbacks.map((fallback) => {
+    const { operation, strategy, source, slowdown } = fallback;
     const place = source ? ` (line ${source.line})` : "";
     return (
-      `${operation}${place} runs as a loop of ${iterations.toLocaleString("en")} within ${strategy}, ` +
+      `${operation}${place} runs as a loop within ${strategy}, ${formatRuns(fallback)}, ` +
       `about ${slowdown.toFixed(1)} times as slow as at once`
     );
   });

@@ -162,6 +162,17 @@ export interface ScatterAddAttributes extends GatherAttributes {
 export interface Fallback {
   readonly operation: string;
   readonly reason: string;
+  /** What the loop runs over, as whoever asked for the vmap has it; empty where that is not said. */
+  readonly over: readonly LoopAxis[];
+}
+
+/**
+ * What a vectorised axis is made of: the examples, the elements of all outputs, or those of all parameters. `extent` is
+ * of the whole, of which a loop may run over a part: one output's elements, a chunk of the examples.
+ */
+export interface LoopAxis {
+  readonly axis: "examples" | "outputs" | "parameters";
+  readonly extent: number;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Builder } from "../graph/builder";
 import type { Equation, Graph, Value } from "../graph/graph";
 import type { ValueType } from "../graph/types";
+import type { LoopAxis } from "./attributes";
 
 /** Where the examples of a batch are in a value: element (o * batch + b) * inner + i of `axis` belongs to example b. */
 export interface ExampleAxis {
@@ -32,7 +33,7 @@ export interface GraphTransforms {
    */
   transpose(graph: Graph, linear: readonly boolean[], present: readonly boolean[]): Graph;
   /** The graph over inputs that are batched along the given axes (or not, `null`); every output is batched along its first. */
-  vmap(graph: Graph, axes: readonly (number | null)[], size: number): Graph;
+  vmap(graph: Graph, axes: readonly (number | null)[], size: number, over?: readonly LoopAxis[]): Graph;
   flops(graph: Graph): number;
 }
 

@@ -133,11 +133,23 @@ export interface FallbackAnalysis {
   readonly strategy: StrategyAnalysis["strategy"];
   /** How often it is run: for each example, each output, or each pair of them. */
   readonly iterations: number;
+  /** The same, told apart by what the loops run over; missing in results that an earlier version has kept. */
+  readonly loops?: readonly FallbackLoop[];
   readonly reason: string;
   readonly source: Place | null;
   readonly fix: string | null;
   /** How many times as long as one batched run the loop is estimated to take. */
   readonly slowdown: number;
+}
+
+/** All loops of an operation that run over the same axes. */
+export interface FallbackLoop {
+  /**
+   * N examples, O elements of an example's outputs, P elements of the parameters, in this order. Not always the whole of
+   * it: an operation that only some outputs depend on runs for these alone. Empty where it is not said.
+   */
+  readonly over: readonly { readonly axis: "examples" | "outputs" | "parameters"; readonly extent: number }[];
+  readonly iterations: number;
 }
 
 export type Place = Pick<Source, "file" | "line" | "column">;

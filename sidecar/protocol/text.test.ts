@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatCount, formatShape, formatShortCount, formatShortShape } from "./text";
+import { formatBytes, formatCount, formatRuns, formatShape, formatShortCount, formatShortShape } from "./text";
 
 describe("bytes", () => {
   it.each([
@@ -55,5 +55,43 @@ describe("shapes", () => {
     ]);
     expect([formatShape([]), formatShortShape([])]).toEqual(["[]", "[]"]);
     expect(formatCount(402_314)).toBe("402,314");
+  });
+});
+
+describe("how often a loop runs", () => {
+  const examples = { axis: "examples", extent: 100 } as const;
+  const outputs = { axis: "outputs", extent: 10 } as const;
+  const parameters = { axis: "parameters", extent: 4000 } as const;
+
+  it.each([
+    [100, [{ over: [examples], iterations: 100 }], "100 times, once for each example (N = 100)"],
+    [
+      1000,
+      [{ over: [examples, outputs], iterations: 1000 }],
+      "1,000 times, once for each example and output (N·O = 100 · 10)",
+    ],
+    [300, [{ over: [examples], iterations: 300 }], "300 times, 3 times for each example (N = 100)"],
+    [
+      1100,
+      [
+        { over: [examples], iterations: 100 },
+        { over: [examples, outputs], iterations: 1000 },
+      ],
+      "1,100 times, once for each example (N = 100) and once for each example and output (N·O = 100 · 10)",
+    ],
+    [
+      100_000,
+      [{ over: [examples, examples, outputs], iterations: 100_000 }],
+      "100,000 times, once for each example, example and output (N·N·O = 100 · 100 · 10)",
+    ],
+    [
+      1000,
+      [{ over: [examples, parameters], iterations: 1000 }],
+      "1,000 times, not for each example and parameter (N·P = 100 · 4,000)",
+    ],
+    [15, [{ over: [], iterations: 15 }], "15 times"],
+    [1, undefined, "once"],
+  ])("%i %j", (iterations, loops, text) => {
+    expect(formatRuns({ iterations, loops })).toBe(text);
   });
 });

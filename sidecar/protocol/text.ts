@@ -1,4 +1,4 @@
-import type { StrategyAnalysis } from "./analysis";
+import type { FallbackAnalysis, FallbackLoop, StrategyAnalysis } from "./analysis";
 
 /**
  * How sizes and shapes are written for people, the same on every surface: command line, hovers, hints, side bar, panels.
@@ -47,6 +47,36 @@ export function formatWay({ strategy, chunk }: Pick<StrategyAnalysis, "strategy"
 /** `in chunks of 64` */
 export function formatChunk(chunk: number): string {
   return `in chunks of ${formatCount(chunk)}`;
+}
+
+/**
+ * How often an operation runs that has no batching rule, and what its loops run over:
+ * `1,000 times, once for each example and output (N·O = 100 · 10)`
+ */
+export function formatRuns({ iterations, loops = [] }: Pick<FallbackAnalysis, "iterations" | "loops">): string {
+  const known = loops.filter(({ over }) => over.length > 0);
+  const texts = known.map((loop) => formatLoop(loop, loops.length > 1));
+  return [formatRepeats(iterations), texts.join(" and ")].filter(Boolean).join(", ");
+}
+
+const axisNames = { examples: "example", outputs: "output", parameters: "parameter" } as const;
+const axisLetters = { examples: "N", outputs: "O", parameters: "P" } as const;
+
+/** `once for each example and output (N·O = 100 · 10)` */
+function formatLoop({ over, iterations }: FallbackLoop, isOneOfMany: boolean): string {
+  const names = over.map(({ axis }) => axisNames[axis]);
+  const each = [names.slice(0, -1).join(", "), names[names.length - 1]].filter(Boolean).join(" and ");
+  const letters = over.map(({ axis }) => axisLetters[axis]).join("·");
+  const extents = over.map(({ extent }) => formatCount(extent)).join(" · ");
+  const times = iterations / over.reduce((product, { extent }) => product * extent, 1);
+  if (Number.isInteger(times)) return `${formatRepeats(times)} for each ${each} (${letters} = ${extents})`;
+  // Only a part of the outputs, or of the parameters, has to do with the operation
+  const often = isOneOfMany ? `${formatRepeats(iterations)} ` : "";
+  return `${often}not for each ${each} (${letters} = ${extents})`;
+}
+
+function formatRepeats(times: number): string {
+  return times === 1 ? "once" : `${formatCount(times)} times`;
 }
 
 /** All that a strategy takes: its arrays, and what the engine holds beside them. */

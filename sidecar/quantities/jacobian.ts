@@ -3,6 +3,7 @@ import { ModelError } from "../graph/errors";
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
 import { isFloat, range, sizeOf, type Shape } from "../graph/types";
 import { newBuilder } from "../primitives";
+import type { LoopAxis } from "../primitives/attributes";
 import { convert, eq, iota, reshape, transpose, zerosLike } from "../primitives/ops";
 import { evaluateInto, linearizeInto, pushInto, simplify, vmap } from "../transforms";
 import { inChunks, mapOver, vmapOver } from "./loops";
@@ -78,6 +79,14 @@ export function jacobianGraph(graph: Graph, options: JacobianOptions): JacobianG
     examples: inputs.map(({ value }) => value),
     weights: [...parameters, ...buffers].map(({ value }) => value),
     wrt: argumentsOf(graph).map((_, index) => places.includes(index)),
+    over: {
+      examples: { axis: "examples", extent: batch },
+      outputs: {
+        axis: "outputs",
+        extent: total(differentiable.map((index) => graph.outputs[index])) / (coupled ? batch : 1),
+      },
+      parameters: { axis: "parameters", extent: total(places.map((place) => argumentsOf(graph)[place].value)) },
+    },
   };
   const blocks = differentiable.flatMap((output) =>
     places.map((place): JacobianBlock => {
@@ -102,6 +111,8 @@ interface Setting {
   readonly weights: readonly Value[];
   /** For each argument of the graph, whether it is differentiated with respect to. */
   readonly wrt: readonly boolean[];
+  /** What is vectorised over: N examples, all O elements of one example's outputs, all P of the parameters. */
+  readonly over: Readonly<Record<LoopAxis["axis"], LoopAxis>>;
 }
 
 /**
@@ -116,23 +127,26 @@ const emitters: Record<Strategy, Emitter> = {
     const values = [...setting.examples, ...setting.weights];
     const { outputs, pullback } = linearizeInto(builder, graph, values, setting.wrt);
     const rows = sizeOf(outputs[output].shape);
-    return inChunks(builder, [iota(builder, [rows], 0, "int32")], rows, setting.chunk, (b, [indices], count) =>
-      vmapOver(b, [oneHot(b, indices, outputs[output])], count, (body, [cotangent]) =>
-        pull(body, setting, pullback, outputs, output, cotangent),
-      ),
-    );
+    const over = [setting.over.examples, setting.over.outputs];
+    return inChunks(builder, [iota(builder, [rows], 0, "int32")], rows, setting.chunk, (b, [indices], count) => {
+      const basis = oneHot(b, indices, outputs[output]);
+      const emitRow = (body: Builder, [cotangent]: Value[]): Value[] =>
+        pull(body, setting, pullback, outputs, output, cotangent);
+      return vmapOver(b, [basis], count, emitRow, over);
+    });
   },
 
   "vmap(jacrev)"(builder, setting, output) {
+    const emitExample = (body: Builder, example: Value[]): Value[] => {
+      const { outputs, pullback } = linearizeInto(body, setting.graph, [...example, ...setting.weights], setting.wrt);
+      const rows = sizeOf(outputs[output].shape);
+      const basis = oneHot(body, iota(body, [rows], 0, "int32"), outputs[output]);
+      const emitRow = (inner: Builder, [cotangent]: Value[]): Value[] =>
+        pull(inner, setting, pullback, outputs, output, cotangent);
+      return vmapOver(body, [basis], rows, emitRow, [setting.over.outputs]);
+    };
     return inChunks(builder, setting.examples, setting.batch, setting.chunk, (b, examples, count) =>
-      vmapOver(b, examples, count, (body, example) => {
-        const { outputs, pullback } = linearizeInto(body, setting.graph, [...example, ...setting.weights], setting.wrt);
-        const rows = sizeOf(outputs[output].shape);
-        const basis = oneHot(body, iota(body, [rows], 0, "int32"), outputs[output]);
-        return vmapOver(body, [basis], rows, (inner, [cotangent]) =>
-          pull(inner, setting, pullback, outputs, output, cotangent),
-        );
-      }),
+      vmapOver(b, examples, count, emitExample, [setting.over.examples]),
     );
   },
 
@@ -145,17 +159,14 @@ const emitters: Record<Strategy, Emitter> = {
       .map((place) => {
         const parameter = values[place];
         const size = sizeOf(parameter.shape);
-        const [columns] = inChunks(
-          builder,
-          [iota(builder, [size], 0, "int32")],
-          size,
-          setting.chunk,
-          (b, [indices], count) =>
-            vmapOver(b, [oneHot(b, indices, parameter)], count, (body, [tangent]) => {
-              const tangents = values.map((_, index) => (index === place ? tangent : null));
-              const pushed = pushInto(body, graph, known, tangents)[output];
-              return [pushed ?? zerosLike(body, graph.outputs[output])];
-            }),
+        const emitColumn = (body: Builder, [tangent]: Value[]): Value[] => {
+          const tangents = values.map((_, index) => (index === place ? tangent : null));
+          const pushed = pushInto(body, graph, known, tangents)[output];
+          return [pushed ?? zerosLike(body, graph.outputs[output])];
+        };
+        const indices = iota(builder, [size], 0, "int32");
+        const [columns] = inChunks(builder, [indices], size, setting.chunk, (b, [some], count) =>
+          vmapOver(b, [oneHot(b, some, parameter)], count, emitColumn, [setting.over.parameters]),
         );
         // [P, N, ...output] to [N, ...output, P]
         return transpose(builder, columns, [...range(columns.shape.length - 1).map((axis) => axis + 1), 0]);
@@ -191,9 +202,14 @@ function pull(
 }
 
 /** The function of the whole batch. */
-function wholeBatch({ graph, batch, coupled }: Setting): Graph {
+function wholeBatch({ graph, batch, coupled, over }: Setting): Graph {
   if (coupled) return graph;
-  return vmap(graph, new Map(graph.inputs.map(({ value }) => [value, 0])), batch);
+  return vmap(graph, new Map(graph.inputs.map(({ value }) => [value, 0])), batch, [over.examples]);
+}
+
+/** Elements of all these values together. */
+function total(values: readonly Value[]): number {
+  return values.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** For each index, the array of `like`'s type that is 1 there and 0 elsewhere: [count, ...like.shape]. */

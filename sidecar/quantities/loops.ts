@@ -1,6 +1,7 @@
 import type { Builder } from "../graph/builder";
 import type { Graph, Value } from "../graph/graph";
 import { range } from "../graph/types";
+import type { LoopAxis } from "../primitives/attributes";
 import { concatenate, map, reshape, sliceAxis } from "../primitives/ops";
 import { simplify, vmapToFront } from "../transforms";
 
@@ -48,11 +49,20 @@ export function mapOver(builder: Builder, mapped: readonly Value[], length: numb
   );
 }
 
-/** Emits the body vectorised over the first axis of `mapped`; outputs have that axis first. */
-export function vmapOver(builder: Builder, mapped: readonly Value[], size: number, emitBody: EmitBody): Value[] {
+/**
+ * Emits the body vectorised over the first axis of `mapped`; outputs have that axis first. `over` says what that axis is,
+ * for what is said of operations that it makes loops of.
+ */
+export function vmapOver(
+  builder: Builder,
+  mapped: readonly Value[],
+  size: number,
+  emitBody: EmitBody,
+  over: readonly LoopAxis[] = [],
+): Value[] {
   const { graph, captured } = close(builder, mapped, emitBody);
   const axes = [...mapped.map(() => 0), ...captured.map(() => null)];
-  return vmapToFront(builder, graph, [...mapped, ...captured], axes, size);
+  return vmapToFront(builder, graph, [...mapped, ...captured], axes, size, over);
 }
 
 /**

@@ -59,14 +59,15 @@ export const graphTransforms: GraphTransforms = {
     );
   },
 
-  vmap(graph, axes, size) {
+  vmap(graph, axes, size, over = []) {
     const builder = newBuilder();
     const inputs = graph.inputs.map(({ value }, index) => {
       const axis = axes[index];
       if (axis === null) return copyOf(value);
       return { shape: [...value.shape.slice(0, axis), size, ...value.shape.slice(axis)], dtype: value.dtype };
     });
-    return simplify(builder.build({ inputs: named(inputs), outputs: vmapToFront(builder, graph, inputs, axes, size) }));
+    const outputs = vmapToFront(builder, graph, inputs, axes, size, over);
+    return simplify(builder.build({ inputs: named(inputs), outputs }));
   },
 
   flops: flopsOf,

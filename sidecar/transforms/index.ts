@@ -1,6 +1,7 @@
 import type { Builder } from "../graph/builder";
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
 import { newBuilder } from "../primitives";
+import type { LoopAxis } from "../primitives/attributes";
 import { zerosLike } from "../primitives/ops";
 import { jvpInto } from "./jvp";
 import { simplify } from "./simplify";
@@ -105,9 +106,14 @@ export function vjp(graph: Graph, wrt: readonly Value[]): Graph {
 
 /**
  * Vectorisation: the graph for `size` slices at once. Arguments in `axes` have one more axis at the place given; every
- * output has one more axis in front.
+ * output has one more axis in front. `over` says what the slices are, for what is said of loops.
  */
-export function vmap(graph: Graph, axes: ReadonlyMap<Value, number>, size: number): Graph {
+export function vmap(
+  graph: Graph,
+  axes: ReadonlyMap<Value, number>,
+  size: number,
+  over: readonly LoopAxis[] = [],
+): Graph {
   const builder = newBuilder();
   const mapped = argumentsOf(graph).map(({ value }) => axes.get(value) ?? null);
   const roles = renewed(graph, (value, index) => {
@@ -115,7 +121,7 @@ export function vmap(graph: Graph, axes: ReadonlyMap<Value, number>, size: numbe
     if (axis === null) return value;
     return { shape: [...value.shape.slice(0, axis), size, ...value.shape.slice(axis)], dtype: value.dtype };
   });
-  return finish(builder, roles, [], vmapToFront(builder, graph, roles.values, mapped, size));
+  return finish(builder, roles, [], vmapToFront(builder, graph, roles.values, mapped, size, over));
 }
 
 export { joinedIntoFirstAxis, registerBatchingRule, type BatchingRule } from "./batching";

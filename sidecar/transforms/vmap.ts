@@ -1,10 +1,11 @@
 import type { Builder } from "../graph/builder";
 import { argumentsOf, type Equation, type Graph, type Value } from "../graph/graph";
 import { newBuilder, primitiveOf } from "../primitives";
-import type { OpaqueAttributes } from "../primitives/attributes";
+import type { LoopAxis, OpaqueAttributes } from "../primitives/attributes";
 import { map } from "../primitives/ops";
 import { batchingRuleOf } from "./batching";
 import { materializeBatch, batchToFront } from "../primitives/makers";
+import type { GraphTransforms } from "../primitives/primitive";
 import { graphTransforms } from "./graph-transforms";
 
 /**
@@ -13,6 +14,7 @@ import { graphTransforms } from "./graph-transforms";
  *
  * @param values the graph's arguments; those that are batched have one more axis
  * @param axes that axis (`null` for an argument that is the same for every slice)
+ * @param over what the slices are, for what is said of loops
  * @returns the outputs and their batch axes (`null` for an output that is the same for every slice)
  */
 export function vmapInto(
@@ -21,7 +23,12 @@ export function vmapInto(
   values: readonly Value[],
   axes: readonly (number | null)[],
   size: number,
+  over: readonly LoopAxis[] = [],
 ): { outputs: Value[]; axes: (number | null)[] } {
+  const transforms: GraphTransforms = {
+    ...graphTransforms,
+    vmap: (inner, innerAxes, innerSize) => graphTransforms.vmap(inner, innerAxes, innerSize, over),
+  };
   const valueOf = new Map<Value, Value>();
   const axisOf = new Map<Value, number>();
   argumentsOf(graph).forEach(({ value }, index) => {
@@ -46,9 +53,9 @@ export function vmapInto(
       const registered = batchingRuleOf(equation.primitive, equation.attributes);
       const attributes = equation.attributes as OpaqueAttributes;
       const batched =
-        registered?.(builder, inputs, inputAxes, size, attributes, graphTransforms) ??
-        batch?.(builder, inputs, inputAxes, size, attributes, graphTransforms) ??
-        loop(builder, equation, inputs, inputAxes, size);
+        registered?.(builder, inputs, inputAxes, size, attributes, transforms) ??
+        batch?.(builder, inputs, inputAxes, size, attributes, transforms) ??
+        loop(builder, equation, inputs, inputAxes, size, over);
       equation.outputs.forEach((output, index) => {
         valueOf.set(output, batched.outputs[index]);
         axisOf.set(output, batched.axes[index]);
@@ -69,6 +76,7 @@ function loop(
   inputs: readonly Value[],
   axes: readonly (number | null)[],
   size: number,
+  over: readonly LoopAxis[],
 ) {
   const body = newBuilder();
   const slices = equation.inputs.map(({ shape, dtype }) => ({ shape, dtype }));
@@ -80,7 +88,7 @@ function loop(
     inputs.map((input, index) => (axes[index] === null ? input : batchToFront(builder, input, axes[index]))),
     axes.map((axis) => axis !== null),
     size,
-    { fallback: { operation, reason: `${operation} has no batching rule` } },
+    { fallback: { operation, reason: `${operation} has no batching rule`, over } },
   );
   return { outputs: results, axes: results.map(() => 0) };
 }
@@ -92,7 +100,8 @@ export function vmapToFront(
   values: readonly Value[],
   axes: readonly (number | null)[],
   size: number,
+  over: readonly LoopAxis[] = [],
 ): Value[] {
-  const result = vmapInto(builder, graph, values, axes, size);
+  const result = vmapInto(builder, graph, values, axes, size, over);
   return result.outputs.map((output, index) => materializeBatch(builder, output, result.axes[index], size));
 }

@@ -106,8 +106,9 @@ describe("fallbacks", () => {
     const { fallbacks } = analyze(await load(rotated), { batch: 7, device: v100 });
     // One example after the other: nothing is vectorised
     expect(fallbacks.map(({ strategy }) => strategy)).toEqual(["jacrev", "vmap(jacrev)", "vmap(jacfwd)"]);
-    for (const { operation, iterations, reason, fix, source, slowdown } of fallbacks) {
+    for (const { operation, iterations, loops, reason, fix, source, slowdown } of fallbacks) {
       expect([operation, iterations, source?.line]).toEqual(["RotateWithOffset", 7, 5]);
+      expect(loops).toEqual([{ over: [{ axis: "examples", extent: 7 }], iterations: 7 }]);
       expect(reason).toBe("RotateWithOffset has no batching rule");
       expect(fix).toMatch(/register a batching rule for RotateWithOffset /);
       expect(slowdown).toBeGreaterThan(5);
@@ -118,9 +119,13 @@ describe("fallbacks", () => {
   it("of nested loops are counted by pairs", async () => {
     const { graph } = await load(rotated);
     const [image] = graph.inputs;
-    const inner = vmap(graph, new Map([[image.value, 0]]), 3);
-    const outer = vmap(inner, new Map([[inner.inputs[0].value, 0]]), 5);
-    expect(fallbacksOf(outer, placeOn(v100).speed)).toMatchObject([{ operation: "RotateWithOffset", iterations: 15 }]);
+    const outputs = { axis: "outputs", extent: 3 } as const;
+    const examples = { axis: "examples", extent: 5 } as const;
+    const inner = vmap(graph, new Map([[image.value, 0]]), 3, [outputs]);
+    const outer = vmap(inner, new Map([[inner.inputs[0].value, 0]]), 5, [examples]);
+    expect(fallbacksOf(outer, placeOn(v100).speed)).toMatchObject([
+      { operation: "RotateWithOffset", iterations: 15, loops: [{ over: [examples, outputs], iterations: 15 }] },
+    ]);
   });
 
   it("are none once there is a rule, and the Jacobian is the same", async () => {

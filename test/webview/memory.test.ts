@@ -392,6 +392,15 @@ describe.skipIf(executable === undefined)("the memory view", () => {
     operation: "RotateWithOffset",
     strategy,
     iterations: 1000,
+    loops: [
+      {
+        over: [
+          { axis: "examples" as const, extent: 100 },
+          { axis: "outputs" as const, extent: 10 },
+        ],
+        iterations: 1000,
+      },
+    ],
     reason: "RotateWithOffset has no batching rule",
     source: { file: "/project/models/digits.ts", line: 5, column: 3 },
     fix: "register a batching rule for RotateWithOffset",
@@ -401,7 +410,7 @@ describe.skipIf(executable === undefined)("the memory view", () => {
   test("operations that run as loops are listed, with what to do", async () => {
     const { page, said } = await openPlanned({ width: 1200 }, { fallbacks });
     expect((await rowsOf(page, "fallback-table"))[1]).toBe(
-      "RotateWithOffset vmap(jacrev) 1,000 times 6.7× as long digits.ts:5 RotateWithOffset has no batching rule. " +
+      "RotateWithOffset vmap(jacrev) 1,000 times, once for each example and output (N·O = 100 · 10) 6.7× as long digits.ts:5 RotateWithOffset has no batching rule. " +
         "Register a batching rule for RotateWithOffset.",
     );
     await said();

@@ -1,5 +1,5 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis } from "../../sidecar/protocol/analysis";
-import { formatCount, formatWay } from "../../sidecar/protocol/text";
+import { formatRuns, formatWay } from "../../sidecar/protocol/text";
 import { arrayTable } from "../array-table";
 import { h, type Child, type Node_ } from "../dom";
 import { formatMany } from "../format";
@@ -159,18 +159,19 @@ function fallbacks(all: readonly FallbackAnalysis[], { post }: ViewContext): Chi
           h("div", { role: "columnheader", class: title.split(",")[0].toLowerCase() }, title),
         ),
       ),
-      ...all.map(({ operation, strategy, iterations, slowdown, source, reason, fix }) =>
-        h(
+      ...all.map((loop) => {
+        const { operation, strategy, slowdown, source, reason, fix } = loop;
+        return h(
           "div",
           { role: "row", class: "row" },
           cell("operation", operation),
           cell("strategy", formatWay({ strategy, chunk: null })),
-          cell("runs number", `${formatCount(iterations)} times`),
+          cell("runs", formatRuns(loop)),
           cell("slowdown number", `${formatTimes(slowdown)} as long`),
           cell("line", source && placeLink(source, post)),
           cell("why", `${sentence(reason)}${fix === null ? "" : ` ${sentence(fix)}`}`),
-        ),
-      ),
+        );
+      }),
     ),
   );
 }

@@ -1,5 +1,5 @@
 import type { Analysis, ParameterAnalysis, Place, StrategyAnalysis } from "../../protocol/analysis";
-import { formatBytes, formatCount, formatShape, formatWay, takenBytes } from "../../protocol/text";
+import { formatBytes, formatCount, formatRuns, formatShape, formatWay, takenBytes } from "../../protocol/text";
 import { placeOfLargest, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
@@ -37,8 +37,8 @@ function memoryTexts(path: string, shown: Shown, line: number): string[] {
   const loops = analysis.fallbacks
     .filter(({ source }) => isHere(source))
     .map(
-      ({ operation, strategy, iterations, slowdown }) =>
-        `- \`${operation}\` under \`${strategy}\`: ${formatCount(iterations)} times, about ${slowdown.toFixed(1)} times as slow as at once`,
+      (loop) =>
+        `- \`${loop.operation}\` under \`${loop.strategy}\`: ${formatRuns(loop)}, about ${loop.slowdown.toFixed(1)} times as slow as at once`,
     );
   return [
     ...(rows.length > 0 ? [[`**Memory** — ${more}`, [...head, ...rows].join("\n")].join("\n\n")] : []),

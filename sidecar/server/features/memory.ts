@@ -1,5 +1,13 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis, Place, StrategyAnalysis } from "../../protocol/analysis";
-import { formatBytes, formatChunk, formatCount, formatShape, formatWay, takenBytes } from "../../protocol/text";
+import {
+  formatBytes,
+  formatChunk,
+  formatCount,
+  formatRuns,
+  formatShape,
+  formatWay,
+  takenBytes,
+} from "../../protocol/text";
 import type { Shown } from "./shown";
 
 /** What a computation of the Jacobian would take, in words: for lenses, hovers and diagnostics. */
@@ -111,13 +119,14 @@ function fallbackRemarks(shown: Shown, { strategies, fallbacks }: Analysis): Rem
     // What is going to be run counts, or else the worst
     const taken = group.find(({ strategy }) => strategy === way?.strategy);
     const worst = group.reduce((a, b) => (b.slowdown > a.slowdown ? b : a));
-    const { strategy, iterations, slowdown, reason, fix, source } = taken ?? worst;
+    const fallback = taken ?? worst;
+    const { strategy, slowdown, reason, fix, source } = fallback;
     const isSlow = taken !== undefined && slowdown >= SLOW;
     const without = strategies.find(
       (each) => each.fits && !fallbacks.some((fallback) => fallback.strategy === each.strategy),
     );
     const message =
-      `${reason}: under ${strategy} it runs as a loop, ${formatCount(iterations)} times, about ${slowdown.toFixed(1)} times as ` +
+      `${reason}: under ${strategy} it runs as a loop, ${formatRuns(fallback)}, about ${slowdown.toFixed(1)} times as ` +
       `slow as at once${fix === null ? "" : `; ${fix}`}.`;
     return {
       severity: isSlow ? "warning" : "information",
