@@ -15,7 +15,10 @@ export class Runs implements vscode.Disposable {
   private count = 0;
 
   constructor(private readonly sidecar: Sidecar) {
-    sidecar.on("kernelscope/progress", ({ run, fraction }) => this.update(run, { fraction }));
+    sidecar.on("kernelscope/progress", ({ run, fraction }) => {
+      const known = this.find(run);
+      if (known && percentOf(fraction) > percentOf(known.fraction)) this.update(run, { fraction });
+    });
   }
 
   /** The newest first. */
@@ -54,7 +57,7 @@ export class Runs implements vscode.Disposable {
           token.onCancellationRequested(() => source.cancel());
           let shown = 0;
           const watcher = this.onDidChange(() => {
-            const percent = Math.floor(100 * (this.find(id)?.fraction ?? 0));
+            const percent = percentOf(this.find(id)?.fraction ?? 0);
             if (percent > shown) progress.report({ increment: percent - shown, message: `${percent} %` });
             shown = Math.max(shown, percent);
           });
@@ -97,6 +100,10 @@ export class Runs implements vscode.Disposable {
     this.runs = this.runs.map((run) => (run.id === id ? { ...run, ...change } : run));
     this.changes.fire();
   }
+}
+
+function percentOf(fraction: number): number {
+  return Math.floor(100 * fraction);
 }
 
 function resultOf(outcome: Outcome<JacobianSummary>): Partial<RunState> {

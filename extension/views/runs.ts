@@ -13,12 +13,28 @@ export function activateRunsView({ runs }: App): vscode.Disposable {
       getTreeItem: runItem,
     },
   });
+  let waiting: NodeJS.Timeout | null = null;
+  let drawn = 0;
+  const draw = (): void => {
+    waiting = null;
+    drawn = Date.now();
+    changes.fire();
+  };
   return vscode.Disposable.from(
     view,
     changes,
-    runs.onDidChange(() => changes.fire()),
+    runs.onDidChange(() => {
+      waiting ??= setTimeout(draw, Math.max(0, drawn + REST_MS - Date.now()));
+    }),
+    { dispose: () => waiting && clearTimeout(waiting) },
   );
 }
+
+/**
+ * Milliseconds between changes that the tree is told of. It is drawn when it has not been told of any for 200 ms: of a
+ * computation that makes progress all the time, nothing would be seen before its end.
+ */
+const REST_MS = 300;
 
 const icons: Record<RunState["status"], string> = {
   running: "loading~spin",
