@@ -13,9 +13,8 @@ describe("memory", () => {
 
   beforeAll(async () => {
     vscode = await startKernelscope();
-    window = await vscode.open({ workspace: models });
+    window = await vscode.open({ workspace: models, settings: { "kernelscope.device": "Tesla V100 16GB" } });
     copyFileSync(join(examples, "residual-net.ts"), join(window.folder, "residual-net.ts"));
-    window.changeSettings({ "kernelscope.device": "Tesla V100 16GB" });
   });
   afterAll(() => vscode?.close());
   keepEvidence(() => window);

@@ -145,7 +145,10 @@ export class EditorWindow {
     return new Webview(this.page, extensionId, nth);
   }
 
-  /** Changes settings of the workspace by editing their file. They take effect in their own time. */
+  /**
+   * Changes settings of the workspace by editing their file. They take effect in their own time; not at all where the
+   * window has only just opened and does not watch its files yet: what is to hold from the start is an option.
+   */
   changeSettings(settings: Record<string, unknown>): void {
     const file = join(this.folder, ".vscode", "settings.json");
     const before = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as object) : {};
