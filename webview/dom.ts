@@ -19,17 +19,19 @@ export interface Properties {
   /** Among its siblings: an element keeps its identity wherever it moves to. */
   readonly key?: string;
   readonly on?: Listeners;
+  /** The element looks after its own children: what is described for it has none. */
+  readonly own?: true;
   /** Custom properties, for the style sheet to use. They are set by script, which the content security policy allows. */
   readonly variables?: Variables;
   /** Attributes: true is an empty one, false and null none. `.name` is the element's property, for what no attribute sets. */
-  readonly [attribute: string]: string | number | boolean | null | undefined | Listeners | Variables;
+  readonly [attribute: string]: string | number | boolean | object | null | undefined;
 }
 
 /** The node of an element that `render` made. */
 const nodes = new WeakMap<Element, Node_>();
 
-const svgTags = new Set(["svg", "g", "rect", "path", "circle", "line"]);
-const notAttributes = new Set(["key", "on", "variables"]);
+const svgTags = new Set(["svg", "g", "rect", "path", "circle", "line", "polyline", "text"]);
+const notAttributes = new Set(["key", "on", "own", "variables"]);
 
 export function h(tag: string, properties: Properties = {}, ...children: readonly Child[]): Node_ {
   return { tag, properties, children: flatten(children) };
@@ -128,7 +130,7 @@ function patch(element: Element, node: Node_): void {
     if (!before.on?.[type]) element.addEventListener(type, dispatch);
   }
   setVariables(element as HTMLElement | SVGElement, before.variables ?? {}, after.variables ?? {});
-  patchChildren(element, node.children);
+  if (!after.own) patchChildren(element, node.children);
 }
 
 function dispatch(event: Event): void {

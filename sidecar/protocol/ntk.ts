@@ -45,8 +45,6 @@ export interface KernelInfo {
   readonly fraction: number;
   /** Grows with every change of entries, by which pictures of them are known to be old. */
   readonly version: number;
-  /** Of the entries that are known, of `view` below; null before there are any. */
-  readonly range: KernelRange | null;
   /** Once it is done: each parameter's part of the kernel, in the order of the model. The shares add up to 1. */
   readonly layers: readonly KernelLayer[];
   readonly spectrum: KernelSpectrum | null;
@@ -54,6 +52,7 @@ export interface KernelInfo {
   readonly message: string | null;
 }
 
+/** The least and the greatest of some entries. */
 export interface KernelRange {
   readonly min: number;
   readonly max: number;
@@ -87,13 +86,23 @@ export interface KernelSpectrum {
  */
 export type KernelView = "trace" | { readonly row: number; readonly column: number };
 
-/**
- * A part of the picture of a kernel at a resolution: at level 0 an entry is a pair of examples, at level k the mean of
- * 2^k x 2^k pairs. Tiles are squares of 256 entries, smaller at the right and bottom edge.
- */
-export interface KernelTileRequest {
+/** Which example stands where: as they were given, by class, or as the clusters of the kernel of this id put them. */
+export type KernelOrder = "given" | "class" | { readonly clustersOf: string };
+
+/** One picture of a kernel: a number for each pair of examples. */
+export interface KernelPicture {
   readonly id: string;
   readonly view: KernelView;
+  /** The parameter whose part of the kernel is shown; null for the whole kernel. */
+  readonly parameter: string | null;
+  readonly order: KernelOrder;
+}
+
+/**
+ * A part of a picture at a resolution: at level 0 an entry is a pair of examples, at level k the mean of 2^k x 2^k pairs
+ * that stand side by side in the picture's order. Tiles are squares of 256 entries, smaller at the right and bottom edge.
+ */
+export interface KernelTileRequest extends KernelPicture {
   readonly level: number;
   /** Of the tile, counted from 0 in tiles. */
   readonly row: number;
@@ -102,18 +111,76 @@ export interface KernelTileRequest {
 
 export interface KernelTile extends KernelTileRequest {
   readonly version: number;
+  /** Of all pairs of the picture that are known at this version, whatever the tile's level; null before there are any. */
+  readonly range: KernelRange | null;
   readonly rows: number;
   readonly columns: number;
   /** Row by row; NaN where nothing is known yet. */
   readonly values: Float32Array;
 }
 
-/** All that is known of one pair of examples. */
-export interface KernelEntry {
+/** Asks for the order of a picture's rows and columns. */
+export interface KernelArrangementRequest {
   readonly id: string;
+  readonly order: KernelOrder;
+}
+
+export interface KernelArrangement extends KernelArrangementRequest {
+  readonly rows: KernelAxis;
+  /** Null where the examples of the columns are those of the rows. */
+  readonly columns: KernelAxis | null;
+}
+
+export interface KernelAxis {
+  /** At each place, the example that stands there. */
+  readonly examples: Uint32Array;
+  /** Classes or clusters, from the first place to the last; empty where the order has none. */
+  readonly groups: readonly KernelGroup[];
+}
+
+export interface KernelGroup {
+  readonly label: string;
+  /** The first place. */
+  readonly from: number;
+  /** The place after the last. */
+  readonly to: number;
+}
+
+/** Asks for one pair of examples, whatever stands where. */
+export interface KernelEntryRequest {
+  readonly id: string;
+  readonly view: KernelView;
+  readonly parameter: string | null;
   /** Examples, counted from 0. */
   readonly row: number;
   readonly column: number;
+}
+
+/** All that is known of one pair of examples. */
+export interface KernelEntry extends KernelEntryRequest {
+  /** What the picture shows of the pair; null before it is known. */
+  readonly value: number | null;
   /** `full`: [C, C] row by row; `diagonal`: [C]; `trace`: one number. Null before it is known. */
   readonly block: Float32Array | null;
+}
+
+/** Gradient descent of the linearised model on the mean squared error. */
+export interface LearningCurve {
+  readonly learningRate: number;
+  /** Steps, growing from 0. Null, only at the end, stands for infinitely many. */
+  readonly times: readonly (number | null)[];
+  /** One number for each time. */
+  readonly trainLoss: readonly number[];
+  readonly testLoss: readonly number[] | null;
+  readonly predictions: readonly LearningPrediction[];
+}
+
+/** What the linearised model says of one example. */
+export interface LearningPrediction {
+  readonly set: "train" | "test";
+  readonly example: number;
+  /** [C] */
+  readonly target: readonly number[] | null;
+  /** For each time [C]. */
+  readonly outputs: readonly (readonly number[])[];
 }

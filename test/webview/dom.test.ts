@@ -104,4 +104,11 @@ describe.skipIf(executable === undefined)("what is described becomes the documen
     expect(await page.inputValue("input")).toBe("typed");
     expect(await page.evaluate(`document.querySelector("textarea").scrollTop`)).toBe(20);
   });
+
+  test("an element that looks after its own children keeps them", async () => {
+    await page.evaluate(`show(h("section", { own: true, title: "a" }))`);
+    await page.evaluate(`main().firstChild.append("mine")`);
+    await page.evaluate(`show(h("section", { own: true, title: "b" }))`);
+    expect(await html()).toBe(`<section title="b">mine</section>`);
+  });
 });

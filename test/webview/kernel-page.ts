@@ -1,0 +1,121 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { chromium as launcher, type Browser, type Page } from "playwright-core";
+import { panelHtml } from "../../extension/panel-html";
+import { executable } from "./browser";
+import { themes, type Theme } from "./themes";
+
+/** Pictures of kernels in a plain browser, under the panel's own content security policy. */
+
+const origin = "https://panel.test";
+const root = join(import.meta.dirname, "../..");
+
+export interface KernelPage {
+  readonly page: Page;
+  /** What the browser complained of: blocked by the content security policy, missing, or thrown. */
+  readonly complaints: string[];
+  /** Leaves a picture in test-artifacts/. */
+  readonly screenshot: (name: string) => Promise<void>;
+  /** Waits until everything that is in view has come and has been drawn. */
+  readonly settled: () => Promise<void>;
+}
+
+export interface KernelPageOptions {
+  readonly theme?: Theme;
+  readonly width?: number;
+  readonly height?: number;
+  readonly density?: number;
+  readonly touch?: boolean;
+}
+
+/** The browser draws WebGL2 in software, or has none. */
+export function launchWith(webGl: boolean): Promise<Browser> {
+  const graphics = webGl
+    ? ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    : ["--disable-gpu", "--disable-3d-apis"];
+  return launcher.launch({
+    executablePath: executable,
+    args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update", ...graphics],
+  });
+}
+
+let files: Promise<Record<string, string>> | null = null;
+
+async function bundle(): Promise<Record<string, string>> {
+  const common = { absWorkingDir: root, bundle: true, write: false, outdir: "/" } as const;
+  const [script, style] = await Promise.all([
+    build({ ...common, entryPoints: ["test/webview/fixtures/kernel-harness.ts"], format: "iife", target: "es2022" }),
+    build({ ...common, entryPoints: ["webview/style.css"] }),
+  ]);
+  const harness = ".harness { padding-top: 12px; width: var(--width); }";
+  return { "/harness.js": script.outputFiles[0].text, "/style.css": style.outputFiles[0].text + harness };
+}
+
+export async function openKernelPage(
+  browser: Browser,
+  { theme = themes.dark, width = 640, height = 720, density = 1, touch = false }: KernelPageOptions = {},
+): Promise<KernelPage> {
+  files ??= bundle();
+  const served = await files;
+  const page = await browser.newPage({
+    viewport: { width, height },
+    reducedMotion: "reduce",
+    deviceScaleFactor: density,
+    hasTouch: touch,
+  });
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    // Reading pixels back is slow, as the driver says, and only tests do it
+    if (message.type() !== "log" && !message.text().includes("GPU stall")) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  const html = panelHtml({
+    title: "Kernels",
+    nonce: "c2VjcmV0",
+    cspSource: origin,
+    script: `${origin}/harness.js`,
+    style: `${origin}/style.css`,
+    codicons: `${origin}/codicon.css`,
+  });
+  await page.route(`${origin}/**`, (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (pathname === "/") return route.fulfill({ contentType: "text/html", body: html });
+    if (pathname.startsWith("/codicon")) return route.fulfill({ path: join(root, "dist", pathname) });
+    return route.fulfill({
+      contentType: pathname.endsWith(".js") ? "text/javascript" : "text/css",
+      body: served[pathname],
+    });
+  });
+  await page.addInitScript(`(${webview})(${JSON.stringify(theme)})`);
+  await page.goto(origin);
+  return {
+    page,
+    complaints,
+    screenshot: async (name) => {
+      const folder = join(root, "test-artifacts");
+      await mkdir(folder, { recursive: true });
+      await page.screenshot({ path: join(folder, `kernel, ${name}.png`), fullPage: true });
+    },
+    settled: () => page.evaluate(settled),
+  };
+}
+
+/** Two frames after the last answer, all is drawn. */
+const settled = `(async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  for (let quiet = 0; quiet < 4; quiet++) {
+    await frame();
+    await new Promise((done) => setTimeout(done, 0));
+  }
+})()`;
+
+/** Runs in the page before its own script. */
+const webview = `(theme) => {
+  document.addEventListener("DOMContentLoaded", () => {
+    const { style } = document.documentElement;
+    for (const [name, value] of Object.entries(theme.variables)) style.setProperty(name, value);
+    document.body.className = theme.kind;
+    document.body.dataset.vscodeThemeKind = theme.kind;
+  });
+}`;
