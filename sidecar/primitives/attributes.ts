@@ -199,6 +199,25 @@ export interface OpaqueAttributes {
    * the floating-point outputs) to the cotangents of the floating-point inputs.
    */
   readonly vjp: Graph | null;
+  /** The user's own batching rule, where there is one. */
+  readonly batching?: OpaqueBatching;
+}
+
+/** A batching rule of the user's own, as traced for one operation. */
+export interface OpaqueBatching {
+  /**
+   * Which inputs have one more axis, in front, and the operation for all slices at once, whose outputs all have it in
+   * front; `null` where there is no better way than a loop.
+   */
+  readonly cases: readonly { readonly batched: readonly boolean[]; readonly graph: SizedGraph | null }[];
+  /** Why it is a loop, where it is one. */
+  readonly reason: string;
+}
+
+/** A graph for any number of slices, as it is for two and for three: all that differs are integers, which grow evenly. */
+export interface SizedGraph {
+  readonly two: Graph;
+  readonly three: Graph;
 }
 
 type Elementwise = Record<UnaryName | BinaryName | CompareName | LogicalName, NoAttributes>;

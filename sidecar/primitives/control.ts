@@ -113,6 +113,22 @@ const opaque: Primitive<OpaqueAttributes> = {
     });
   },
 
+  // Where it is linear it is its own derivative, at any point: what transposes that transposes it. The derivatives that
+  // frameworks give are made of such operations.
+  transpose(b, cotangents, inputs, linear, { vjp, outputs, kernel }) {
+    if (vjp === null) throw new Error(`the operation ${kernel} has no derivative`);
+    const points = inputs.map((input, index) => (linear[index] ? ops.zerosLike(b, input) : input));
+    const present = outputs.flatMap((type, index) =>
+      isFloat(type.dtype) ? [cotangents[index] ?? ops.full(b, type.shape, type.dtype, 0)] : [],
+    );
+    const results = inline(b, vjp, [...points, ...present]);
+    let next = 0;
+    return inputs.map((input, index) => {
+      const result = isFloat(input.dtype) ? results[next++] : null;
+      return linear[index] ? result : null;
+    });
+  },
+
   flops: () => 0,
 };
 

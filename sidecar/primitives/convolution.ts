@@ -1,10 +1,10 @@
 import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
-import { formatShape, range, sizeOf, type ValueType } from "../graph/types";
+import { formatShape, range, sizeOf, type Shape, type ValueType } from "../graph/types";
 import type { ConvAttributes } from "./attributes";
 import { batchedAt, batchToFront, bilinearJvp, expectCount, expectSameDType, moveAxisInto, splitAxis } from "./makers";
 import * as ops from "./ops";
-import type { Primitive } from "./primitive";
+import type { Primitive, Structure } from "./primitive";
 
 /** Extent of an axis once zeros are put between its elements. */
 function dilated(extent: number, dilation: number): number {
@@ -138,6 +138,60 @@ function transposeRhs(b: Builder, cotangent: Value, lhs: Value, rhs: Value, a: C
   return ops.sumTo(b, result, rhs.shape);
 }
 
+/** Groups are g, the elements of a window k, a group's output features c, and examples and positions d. */
+function structure(inputs: readonly Value[], weight: number, a: ConvAttributes): Structure | undefined {
+  if (weight !== 1 || a.batchDims > 0 || a.batchGroups > 1) return undefined;
+  const [lhs, rhs] = inputs;
+  const [outAxis, inAxis, ...windowAxes] = a.rhsSpec;
+  const groups = a.featureGroups;
+  const features = rhs.shape[outAxis] / groups;
+  const [output] = shape(inputs, a);
+  const positions = sizeOf(output.shape) / rhs.shape[outAxis];
+  const extents = { g: groups, k: sizeOf(rhs.shape) / rhs.shape[outAxis], c: features, d: positions };
+  return {
+    layout: JSON.stringify([groups, outAxis, inAxis, windowAxes]),
+    extents,
+    factor: (b) => ({ kind: "values", value: patches(b, lhs, rhs, output.shape, a) }),
+    cotangent(b, cotangent) {
+      const [exampleAxis, featureAxis, ...spatialAxes] = a.outSpec;
+      const featuresFirst = ops.transpose(b, cotangent, [featureAxis, exampleAxis, ...spatialAxes]);
+      return ops.reshape(b, featuresFirst, [groups, features, positions]);
+    },
+  };
+}
+
+/** What each window sees: [groups, elements of the window x features of a group, examples x positions]. */
+function patches(b: Builder, lhs: Value, rhs: Value, output: Shape, a: ConvAttributes): Value {
+  const [exampleAxis, featureAxis, ...spatialAxes] = a.lhsSpec;
+  const ordered = ops.transpose(b, lhs, [featureAxis, exampleAxis, ...spatialAxes]);
+  const amounts = (of: (axis: number) => number): number[] => [0, 0, ...spatialAxes.map((_, axis) => of(axis))];
+  const padded = ops.pad(
+    b,
+    ordered,
+    amounts((axis) => a.padding[axis][0]),
+    amounts((axis) => a.padding[axis][1]),
+    amounts((axis) => a.lhsDilation[axis] - 1),
+  );
+  const [features, examples] = ordered.shape;
+  const outExtents = a.outSpec.slice(2).map((axis) => output[axis]);
+  const window = a.rhsSpec.slice(2).map((axis) => rhs.shape[axis]);
+  const positions = sizeOf(outExtents) * examples;
+  const taps = range(sizeOf(window)).map((tap) => {
+    let rest = tap;
+    const offset = [...window].reverse().map((extent) => {
+      const at = rest % extent;
+      rest = Math.floor(rest / extent);
+      return at;
+    });
+    const start = offset.reverse().map((at, axis) => at * a.rhsDilation[axis]);
+    const limit = start.map((from, axis) => from + (outExtents[axis] - 1) * a.strides[axis] + 1);
+    const seen = ops.slice(b, padded, [0, 0, ...start], [features, examples, ...limit], [1, 1, ...a.strides]);
+    return ops.reshape(b, seen, [1, a.featureGroups, features / a.featureGroups, positions]);
+  });
+  const stacked = ops.transpose(b, ops.concatenate(b, taps, 0), [1, 0, 2, 3]);
+  return ops.reshape(b, stacked, [a.featureGroups, (taps.length * features) / a.featureGroups, positions]);
+}
+
 export const convolutionPrimitives: { conv_general_dilated: Primitive<ConvAttributes> } = {
   conv_general_dilated: {
     shape,
@@ -146,6 +200,7 @@ export const convolutionPrimitives: { conv_general_dilated: Primitive<ConvAttrib
       t && linear[0] ? transposeLhs(b, t, lhs, rhs, a) : null,
       t && linear[1] ? transposeRhs(b, t, lhs, rhs, a) : null,
     ],
+    structure,
     batch(b, [lhs, rhs], [lhsAxis, rhsAxis], size, a) {
       if (lhsAxis !== null && rhsAxis === null && a.batchDims === 0 && a.batchGroups === 1) {
         // More examples of the same convolution

@@ -1,10 +1,10 @@
 import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
-import { formatShape, range, sizeOf, type Shape } from "../graph/types";
+import { formatShape, range, sameShape, sizeOf, type Shape } from "../graph/types";
 import type { DotAttributes, TransposeAttributes } from "./attributes";
 import { batchedAt, batchToFront, bilinearJvp, expectAxis, expectCount, expectSameDType, shifted } from "./makers";
 import * as ops from "./ops";
-import type { ExampleAxis, Examples, Primitive } from "./primitive";
+import type { ExampleAxis, Examples, Primitive, Structure } from "./primitive";
 import { invert } from "./structural";
 
 /** Axes of an operand that are neither contracted nor batch axes, in order. */
@@ -51,6 +51,48 @@ function transposeOperand(
   return ops.sumTo(b, ops.transpose(b, result, inOrder ? otherFirst : cotangentFirst), operand.shape);
 }
 
+/** Batch axes are g, contracted ones k, the weight's free axes c and the other operand's d. */
+function structure(
+  inputs: readonly Value[],
+  weight: number,
+  { contract, batch }: DotAttributes,
+): Structure | undefined {
+  const side = weight === 0 ? 0 : 1;
+  const otherSide = side === 0 ? 1 : 0;
+  const [own, other] = [inputs[side], inputs[otherSide]];
+  const extentsOf = ({ shape }: Value, axes: readonly number[]): number[] => axes.map((axis) => shape[axis]);
+  if (!sameShape(extentsOf(own, batch[side]), extentsOf(other, batch[otherSide]))) return undefined;
+  // In the order of the weight's axes, so that operands the other way round have the same layout
+  const pairs = contract[side]
+    .map((axis, index) => ({ own: axis, other: contract[otherSide][index] }))
+    .sort((a, b) => a.own - b.own);
+  const contracted = { own: pairs.map((pair) => pair.own), other: pairs.map((pair) => pair.other) };
+  const free = {
+    own: freeAxes(own.shape, contract[side], batch[side]),
+    other: freeAxes(other.shape, contract[otherSide], batch[otherSide]),
+  };
+  const extents = {
+    g: sizeOf(extentsOf(own, batch[side])),
+    k: sizeOf(extentsOf(own, contracted.own)),
+    c: sizeOf(extentsOf(own, free.own)),
+    d: sizeOf(extentsOf(other, free.other)),
+  };
+  const { g, k, c, d } = extents;
+  return {
+    layout: JSON.stringify([batch[side], contracted.own, free.own]),
+    extents,
+    factor(b) {
+      const ordered = ops.transpose(b, other, [...batch[otherSide], ...contracted.other, ...free.other]);
+      return { kind: "values", value: ops.reshape(b, ordered, [g, k, d]) };
+    },
+    cotangent: (b, cotangent) =>
+      // The output's axes: batch, then lhs free, then rhs free
+      side === 0
+        ? ops.reshape(b, cotangent, [g, c, d])
+        : ops.transpose(b, ops.reshape(b, cotangent, [g, d, c]), [0, 2, 1]),
+  };
+}
+
 export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
   dot_general: {
     shape(inputs, { contract, batch }) {
@@ -85,6 +127,7 @@ export const dotPrimitives: { dot_general: Primitive<DotAttributes> } = {
       t && linear[0] ? transposeOperand(b, t, lhs, rhs, 0, a) : null,
       t && linear[1] ? transposeOperand(b, t, rhs, lhs, 1, a) : null,
     ],
+    structure,
     batch(b, [lhs, rhs], [lhsAxis, rhsAxis], _size, { contract, batch }) {
       const moved = (axes: readonly number[], inserted: number | null): number[] =>
         inserted === null ? [...axes] : axes.map((axis) => shifted(axis, inserted));

@@ -1,8 +1,9 @@
+import type { Value } from "../graph/graph";
 import { formatShape, range, sameShape, sizeOf, type Shape } from "../graph/types";
 import type { GatherAttributes, ScatterAddAttributes } from "./attributes";
 import { batchedAt, expectAxis, expectCount, linearJvp, materializeBatch, noFlops } from "./makers";
 import * as ops from "./ops";
-import type { ExampleAxis, Examples, Primitive } from "./primitive";
+import type { ExampleAxis, Examples, Primitive, Structure } from "./primitive";
 
 /** Taking and adding elements by index. See attributes.ts for the axes B, P, I, Q. */
 
@@ -47,6 +48,28 @@ function indexingExamples(
   return null;
 }
 
+/** Rows of the weight: k is the axis that is taken along, c what a row holds, d how many are taken. */
+function structure(
+  [operand, indices]: readonly Value[],
+  weight: number,
+  { axis, batchDims }: GatherAttributes,
+): Structure | undefined {
+  if (weight !== 0 || batchDims > 0) return undefined;
+  const before = sizeOf(operand.shape.slice(0, axis));
+  const after = sizeOf(operand.shape.slice(axis + 1));
+  const extents = { g: 1, k: operand.shape[axis], c: before * after, d: sizeOf(indices.shape) };
+  const axes = range(operand.shape.length).filter((other) => other !== axis);
+  return {
+    layout: JSON.stringify([[], [axis], axes]),
+    extents,
+    factor: (b) => ({ kind: "indices", value: ops.reshape(b, indices, [extents.d]) }),
+    cotangent(b, cotangent) {
+      const apart = ops.reshape(b, cotangent, [before, extents.d, after]);
+      return ops.reshape(b, ops.transpose(b, apart, [0, 2, 1]), [1, extents.c, extents.d]);
+    },
+  };
+}
+
 const gather: Primitive<GatherAttributes> = {
   shape(inputs, a) {
     expectCount(inputs, 2);
@@ -68,6 +91,7 @@ const gather: Primitive<GatherAttributes> = {
     t && ops.scatterAdd(b, t, indices, a.axis, operand.shape[a.axis], a.batchDims),
     null,
   ],
+  structure,
   batch(b, [operand, indices], [operandAxis, indicesAxis], size, { axis, batchDims }) {
     if (indicesAxis === null) {
       // The batch is one more axis that is not taken along

@@ -21,6 +21,27 @@ export interface Batched {
   readonly axes: readonly number[];
 }
 
+/**
+ * An operation that is linear in one operand, its weight w, written as a product with something that w is not part of:
+ *
+ *     output[g, c, d] = sum over k of w[g, k, c] x[g, k, d]
+ *
+ * Its derivative with respect to w has the structure of x times an identity over c and blocks over g, which is what
+ * structured derivatives use (Novak et al. 2022, "Fast finite width neural tangent kernel").
+ */
+export interface Structure {
+  /** How the weight's axes are dealt out to g, k and c: the same text, the same elements in the same places. */
+  readonly layout: string;
+  readonly extents: { readonly g: number; readonly k: number; readonly c: number; readonly d: number };
+  /**
+   * x as `values` [G, K, D]; or, of an operation that takes rows of the weight, their numbers (int32, [D]), of which x is
+   * the one-hot encoding.
+   */
+  readonly factor: (this: void, builder: Builder) => { readonly kind: "values" | "indices"; readonly value: Value };
+  /** A cotangent of the output, as [G, C, D]. */
+  readonly cotangent: (this: void, builder: Builder, cotangent: Value) => Value;
+}
+
 /** What a rule of a primitive that holds a graph needs to know of transforms, which stand above primitives. */
 export interface GraphTransforms {
   /**
@@ -88,6 +109,9 @@ export interface Primitive<A> {
     attributes: A,
     transforms: GraphTransforms,
   ): Batched;
+
+  /** Its structure in the operand `weight`, where there is one that is worth using. Of that operand only the type may be used. */
+  structure?(this: void, inputs: readonly Value[], weight: number, attributes: A): Structure | undefined;
 
   /** Floating-point operations, a multiply-add counted as two. */
   flops(

@@ -1,5 +1,5 @@
 import type { Builder } from "../graph/builder";
-import type { Graph, Value } from "../graph/graph";
+import type { Equation, Graph, Value } from "../graph/graph";
 import { isFloat } from "../graph/types";
 import { jvpInto } from "./jvp";
 import { splitByDependence, transposeInto } from "./transpose";
@@ -9,6 +9,20 @@ export interface Linearized {
   readonly outputs: Value[];
   /** The outputs' cotangents (`null` for zero) to those of the arguments that were asked for (`null` for zero). */
   pullback(this: void, builder: Builder, cotangents: readonly (Value | null)[]): (Value | null)[];
+  /** Its tangent equations, linear in `tangents`, in order. All else that they read is in the builder. */
+  readonly equations: readonly Equation[];
+  /** Of the arguments that were asked for. */
+  readonly tangents: readonly Value[];
+  /**
+   * As `pullback`, stopping short of the given equations: what passes through these is left out of the arguments'
+   * cotangents, and their own outputs' cotangents are returned.
+   */
+  pullbackTo(
+    this: void,
+    builder: Builder,
+    cotangents: readonly (Value | null)[],
+    cut: readonly Equation[],
+  ): { arguments: (Value | null)[]; cut: (Value | null)[] };
 }
 
 /**
@@ -34,16 +48,21 @@ export function linearizeInto(
   const { dependent, independent } = splitByDependence(scratch.equations, inputs);
   builder.append(independent, scratch.constants);
 
+  const pullbackTo: Linearized["pullbackTo"] = (into, cotangents, cut) => {
+    const ends = result.tangents.map((value, index) => ({ value, cotangent: cotangents[index] }));
+    const results = transposeInto(
+      into,
+      dependent.filter((equation) => !cut.includes(equation)),
+      [...inputs, ...cut.map(({ outputs }) => outputs[0])],
+      ends.filter((end): end is { value: Value; cotangent: Value | null } => end.value !== null),
+    );
+    return { arguments: results.slice(0, inputs.length), cut: results.slice(inputs.length) };
+  };
   return {
     outputs: result.outputs,
-    pullback(into, cotangents) {
-      const ends = result.tangents.map((value, index) => ({ value, cotangent: cotangents[index] }));
-      return transposeInto(
-        into,
-        dependent,
-        inputs,
-        ends.filter((end): end is { value: Value; cotangent: Value | null } => end.value !== null),
-      );
-    },
+    pullback: (into, cotangents) => pullbackTo(into, cotangents, []).arguments,
+    equations: dependent,
+    tangents: inputs,
+    pullbackTo,
   };
 }

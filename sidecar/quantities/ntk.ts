@@ -1,0 +1,327 @@
+import type { Builder } from "../graph/builder";
+import { ModelError } from "../graph/errors";
+import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
+import { isFloat, range, sizeOf, type Shape } from "../graph/types";
+import { newBuilder } from "../primitives";
+import {
+  add,
+  concatenate,
+  dotGeneral,
+  eye,
+  full,
+  mul,
+  reduceSum,
+  reshape,
+  scalarLike,
+  sliceAxis,
+  transpose,
+  zerosLike,
+} from "../primitives/ops";
+import { evaluateInto, linearizeInto, pushInto, simplify } from "../transforms";
+import { inOrderOfNeed } from "./order";
+import { vmapOver } from "./loops";
+import { chooseWays, type Way } from "./ntk-costs";
+import { denseKernel, structuredKernel, type Side } from "./ntk-products";
+import { leavesOf, type Leaf } from "./ntk-uses";
+
+/**
+ * The neural tangent kernel between two sets of examples, Theta = J1 J2^T summed over parameters, where J is the Jacobian
+ * of one example's outputs. With N1 and N2 examples, and C outputs of one example (all floating-point outputs flattened,
+ * one after the other), in the forms
+ *
+ * - `full` [N1, N2, C, C];
+ * - `diagonal` [N1, N2, C], of outputs with themselves;
+ * - `trace` [N1, N2], their sum or mean.
+ *
+ * Methods, by the names of Novak et al. 2022, "Fast finite width neural tangent kernel":
+ *
+ * - `contraction`: Jacobians of both sets, and their product;
+ * - `vector-products`: a cotangent of each output of x2 pulled back to the parameters, and pushed forward through x1;
+ * - `structured`: for a weight that is multiplied with something, the product of what it is multiplied with and that of
+ *   the cotangents at its output, which are never put together to a Jacobian; for all else its Jacobian.
+ */
+export const ntkForms = ["full", "diagonal", "trace"] as const;
+export type NtkForm = (typeof ntkForms)[number];
+
+export const ntkMethods = ["contraction", "vector-products", "structured"] as const;
+export type NtkMethod = (typeof ntkMethods)[number];
+
+export interface NtkOptions {
+  readonly form: NtkForm;
+  /** Of the form `trace`: the sum over outputs, or the mean. */
+  readonly trace: "sum" | "mean";
+  readonly method: NtkMethod;
+  /** N1. */
+  readonly rows: number;
+  /** N2; null for the rows' examples themselves. */
+  readonly columns: number | null;
+  /** Names of the parameters that are summed over. */
+  readonly wrt: readonly string[];
+  /** Whether the kernel's part of each parameter is measured: `norms` below. Not by vector products, which have no parts. */
+  readonly norms: boolean;
+  /** How `structured` computes the part of each parameter; by default what is estimated to be quickest. */
+  readonly choose?: typeof chooseWays;
+}
+
+export interface NtkGraph {
+  /**
+   * Its inputs have the batch axis first: x1 by the model's own names and, where there are columns, x2 by names with a
+   * prime. Outputs: the kernel and, with `norms`, the sums of squares of each parameter's part of it (before a mean is
+   * taken), one for each of `parameters`.
+   */
+  readonly graph: Graph;
+  readonly shape: Shape;
+  readonly parameters: readonly string[];
+  /** How the part of each parameter is computed. */
+  readonly ways: readonly Way[];
+}
+
+/** @param graph of one example, without a batch axis */
+export function ntkGraph(graph: Graph, options: NtkOptions): NtkGraph {
+  const { form, rows, columns } = options;
+  const outputs = differentiable(graph);
+  const size = outputs.reduce((total, index) => total + sizeOf(graph.outputs[index].shape), 0);
+  if (size === 0) throw new ModelError("the model has no floating-point output, so there is no kernel");
+  const builder = newBuilder();
+  const argument = (name: string, value: Value, batch: number): Argument => {
+    return { name, value: { shape: [batch, ...value.shape], dtype: value.dtype } };
+  };
+  const first = graph.inputs.map(({ name, value }) => argument(name, value, rows));
+  const second = columns === null ? [] : graph.inputs.map(({ name, value }) => argument(`${name}'`, value, columns));
+  const renew = ({ name, value }: Argument): Argument => ({ name, value: { ...value } });
+  const parameters = graph.parameters.map(renew);
+  const buffers = graph.buffers.map(renew);
+  const setting: Setting = {
+    graph,
+    options,
+    size,
+    outputs,
+    weights: [...parameters, ...buffers].map(({ value }) => value),
+    wrt: argumentsOf(graph).map(({ name }, index) => index >= graph.inputs.length && options.wrt.includes(name)),
+    first: first.map(({ value }) => value),
+    second: columns === null ? null : second.map(({ value }) => value),
+  };
+  const emitted = options.method === "vector-products" ? vectorProducts(builder, setting) : products(builder, setting);
+  const n2 = columns ?? rows;
+  const shape = { full: [rows, n2, size, size], diagonal: [rows, n2, size], trace: [rows, n2] }[form];
+  const built = builder.build({
+    inputs: [...first, ...second],
+    parameters,
+    buffers,
+    outputs: [reshape(builder, emitted.kernel, shape), ...(emitted.norms === null ? [] : [emitted.norms])],
+  });
+  return { graph: inOrderOfNeed(simplify(built)), shape, parameters: emitted.parameters, ways: emitted.ways };
+}
+
+interface Setting {
+  readonly graph: Graph;
+  readonly options: NtkOptions;
+  /** C. */
+  readonly size: number;
+  /** Positions of the outputs that count. */
+  readonly outputs: readonly number[];
+  /** Parameters and buffers. */
+  readonly weights: readonly Value[];
+  /** For each argument of the graph, whether it is summed over. */
+  readonly wrt: readonly boolean[];
+  readonly first: readonly Value[];
+  readonly second: readonly Value[] | null;
+}
+
+interface Emitted {
+  readonly kernel: Value;
+  readonly norms: Value | null;
+  readonly parameters: readonly string[];
+  readonly ways: readonly Way[];
+}
+
+/** `contraction` and `structured`: the sum over parameters of a product of each one's parts. */
+function products(builder: Builder, setting: Setting): Emitted {
+  const { graph, options, first, second, size } = setting;
+  const { form, rows, columns } = options;
+  // Both sets go through the model together
+  const examples = first.map((value, index) => (second ? concatenate(builder, [value, second[index]], 0) : value));
+  const count = rows + (columns ?? 0);
+  const names = argumentsOf(graph)
+    .filter((_, index) => setting.wrt[index])
+    .map(({ name }) => name);
+
+  let leaves: Leaf[] = [];
+  let ways: Way[] = [];
+  let kept: { readonly leaf: number; readonly parts: readonly string[] }[] = [];
+  const values = vmapOver(builder, examples, count, (body, example) => {
+    const linearized = linearizeInto(body, graph, [...example, ...setting.weights], setting.wrt);
+    leaves = leavesOf(linearized);
+    const problem = { form, rows, columns: columns ?? rows, outputs: size };
+    ways =
+      options.method === "contraction" ? leaves.map(() => "dense") : (options.choose ?? chooseWays)(leaves, problem);
+    const structured = leaves.filter((_, leaf) => ways[leaf] === "structured");
+    const cut = structured.flatMap(({ uses }) => uses.map(({ equation }) => equation));
+
+    const factors = structured.map(({ uses }) => {
+      const each = uses.map(({ structure }) => structure.factor(body));
+      const axis = each[0].kind === "indices" ? 0 : 2;
+      return concatenate(
+        body,
+        each.map(({ value }) => value),
+        axis,
+      );
+    });
+    const present: boolean[] = [];
+    const pulled = vmapOver(body, basis(body, setting), size, (inner, rowsOfBasis) => {
+      const cotangents = graph.outputs.map((_, index) => rowsOfBasis[setting.outputs.indexOf(index)] ?? null);
+      const results = linearized.pullbackTo(inner, cotangents, cut);
+      const dense = results.arguments.map((value, leaf) => {
+        present[leaf] = ways[leaf] === "structured" || value !== null;
+        return value ?? zerosLike(inner, linearized.tangents[leaf]);
+      });
+      let at = 0;
+      const atOutputs = structured.map(({ uses }) =>
+        concatenate(
+          inner,
+          uses.map(({ equation, structure }) => {
+            const cotangent = results.cut[at++] ?? zerosLike(inner, equation.outputs[0]);
+            return structure.cotangent(inner, cotangent);
+          }),
+          2,
+        ),
+      );
+      return [...dense.filter((_, leaf) => ways[leaf] === "dense"), ...atOutputs];
+    });
+    // What each leaf's product is made of, in the order in which it is returned
+    let densePlace = 0;
+    const denseCount = ways.filter((way) => way === "dense").length;
+    let structuredPlace = 0;
+    kept = [];
+    const returned: Value[] = [];
+    leaves.forEach((_, leaf) => {
+      if (!present[leaf]) {
+        densePlace++;
+      } else if (ways[leaf] === "dense") {
+        returned.push(pulled[densePlace++]);
+        kept.push({ leaf, parts: ["jacobian"] });
+      } else {
+        returned.push(factors[structuredPlace], pulled[denseCount + structuredPlace]);
+        structuredPlace++;
+        kept.push({ leaf, parts: ["factor", "cotangent"] });
+      }
+    });
+    return returned;
+  });
+
+  const split = (value: Value): Side<Value> => {
+    if (columns === null) return { rows: value, columns: value };
+    return {
+      rows: sliceAxis(builder, value, 0, 0, rows),
+      columns: sliceAxis(builder, value, 0, rows, count),
+    };
+  };
+  let at = 0;
+  const parts = kept.map(({ leaf, parts: made }) => {
+    const sides = made.map(() => split(values[at++]));
+    return ways[leaf] === "dense"
+      ? denseKernel(builder, form, sides[0])
+      : structuredKernel(builder, form, sides[0], sides[1], leaves[leaf].uses[0].structure.extents);
+  });
+  const dtype = graph.outputs[setting.outputs[0]].dtype;
+  const n2 = columns ?? rows;
+  const layout = { full: [rows, size, n2 * size], diagonal: [size, rows, n2], trace: [rows, n2] }[form];
+  const sum = parts.reduce<Value | null>((total, part) => (total === null ? part : add(builder, total, part)), null);
+  const kernel = finishForm(builder, setting, sum ?? full(builder, layout, dtype, 0));
+  const norms = leaves.map((_, leaf) => {
+    const place = kept.findIndex((each) => each.leaf === leaf);
+    if (place < 0) return full(builder, [1], dtype, 0);
+    const flat = reshape(builder, parts[place], [sizeOf(parts[place].shape)]);
+    return reshape(builder, dotGeneral(builder, flat, flat, [[0], [0]]), [1]);
+  });
+  return {
+    kernel,
+    norms: options.norms ? concatenate(builder, norms, 0) : null,
+    parameters: names,
+    ways,
+  };
+}
+
+/** From the layouts of ntk-products.ts to the shape of the form. */
+function finishForm(builder: Builder, { options, size }: Setting, sum: Value): Value {
+  const { form, rows, columns } = options;
+  const n2 = columns ?? rows;
+  switch (form) {
+    case "full":
+      return transpose(builder, reshape(builder, sum, [rows, size, n2, size]), [0, 2, 1, 3]);
+    case "diagonal":
+      return transpose(builder, sum, [1, 2, 0]);
+    case "trace":
+      return meanIfAsked(builder, options, sum, size);
+  }
+}
+
+function meanIfAsked(builder: Builder, { trace }: NtkOptions, kernel: Value, size: number): Value {
+  return trace === "sum" ? kernel : mul(builder, kernel, scalarLike(builder, kernel, 1 / size));
+}
+
+/**
+ * `vector-products`: Theta[n, m, :, p] is the tangent of the outputs at x1[n] for the tangent of the parameters that is
+ * the cotangent of output p at x2[m].
+ */
+function vectorProducts(builder: Builder, setting: Setting): Emitted {
+  const { graph, options, first, size } = setting;
+  const { rows, columns, form } = options;
+  const second = setting.second ?? first;
+  const n2 = columns ?? rows;
+  const places = range(setting.wrt.length).filter((index) => setting.wrt[index]);
+  const pulled = vmapOver(builder, second, n2, (body, example) => {
+    const linearized = linearizeInto(body, graph, [...example, ...setting.weights], setting.wrt);
+    return vmapOver(body, basis(body, setting), size, (inner, rowsOfBasis) => {
+      const cotangents = graph.outputs.map((_, index) => rowsOfBasis[setting.outputs.indexOf(index)] ?? null);
+      return linearized
+        .pullback(inner, cotangents)
+        .map((value, index) => value ?? zerosLike(inner, linearized.tangents[index]));
+    });
+  });
+  // [N2, C, ...parameter] as [N2 C, ...parameter]
+  const tangents = pulled.map((value) => reshape(builder, value, [n2 * size, ...value.shape.slice(2)]));
+  const [pushed] = vmapOver(builder, first, rows, (body, example) => {
+    const known = evaluateInto(body, graph, [...example, ...setting.weights]);
+    return vmapOver(body, tangents, n2 * size, (inner, each) => {
+      const ofArguments = setting.wrt.map((_, index) => each[places.indexOf(index)] ?? null);
+      const results = pushInto(inner, graph, known, ofArguments);
+      const flat = setting.outputs.map((output) => {
+        const value = results[output] ?? zerosLike(inner, graph.outputs[output]);
+        return reshape(inner, value, [sizeOf(value.shape)]);
+      });
+      return [concatenate(inner, flat, 0)];
+    });
+  });
+  // [N1, N2 C(p), C(o)] as [N1, N2, C(o), C(p)]
+  const whole = transpose(builder, reshape(builder, pushed, [rows, n2, size, size]), [0, 1, 3, 2]);
+  const kernel = form === "full" ? whole : diagonalOf(builder, whole, size);
+  return {
+    kernel: form === "trace" ? meanIfAsked(builder, options, reduceSum(builder, kernel, [2]), size) : kernel,
+    norms: null,
+    parameters: [],
+    ways: [],
+  };
+}
+
+/** [N1, N2, C, C] to [N1, N2, C]. */
+function diagonalOf(builder: Builder, whole: Value, size: number): Value {
+  const identity = reshape(builder, eye(builder, size, whole.dtype), [1, 1, size, size]);
+  return reduceSum(builder, mul(builder, whole, identity), [3]);
+}
+
+/** For each output that counts, its part of the C cotangents: [C, ...output]. */
+function basis(builder: Builder, { graph, outputs, size }: Setting): Value[] {
+  const identity = eye(builder, size, graph.outputs[outputs[0]].dtype);
+  let at = 0;
+  return outputs.map((output) => {
+    const { shape } = graph.outputs[output];
+    const columns = sliceAxis(builder, identity, 1, at, at + sizeOf(shape));
+    at += sizeOf(shape);
+    return reshape(builder, columns, [size, ...shape]);
+  });
+}
+
+function differentiable(graph: Graph): number[] {
+  return range(graph.outputs.length).filter((index) => isFloat(graph.outputs[index].dtype));
+}
