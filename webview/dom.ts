@@ -30,7 +30,7 @@ export interface Properties {
 /** The node of an element that `render` made. */
 const nodes = new WeakMap<Element, Node_>();
 
-const svgTags = new Set(["svg", "g", "rect", "path", "circle", "line", "polyline", "text"]);
+const svgTags = new Set(["svg", "g", "rect", "path", "circle", "line", "polyline", "text", "image"]);
 const notAttributes = new Set(["key", "on", "own", "variables"]);
 
 export function h(tag: string, properties: Properties = {}, ...children: readonly Child[]): Node_ {

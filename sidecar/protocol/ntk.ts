@@ -184,3 +184,13 @@ export interface LearningPrediction {
   /** For each time [C]. */
   readonly outputs: readonly (readonly number[])[];
 }
+
+/** Some of a kernel's pairs, to be written to a file. */
+export interface KernelSelection {
+  readonly id: string;
+  readonly view: KernelView;
+  readonly parameter: string | null;
+  /** Examples, in the order of the picture. */
+  readonly rows: Uint32Array;
+  readonly columns: Uint32Array;
+}

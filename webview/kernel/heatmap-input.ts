@@ -81,8 +81,9 @@ export class HeatmapInput {
     } else if (gesture?.kind === "pinch") {
       const { apart, middle } = this.#spread();
       const by = { x: middle.x - gesture.middle.x, y: middle.y - gesture.middle.y };
-      const moved = panned(viewportOf(room), by, room.extent, room.size);
-      this.#look(room, zoomed(moved, apart / gesture.apart, middle, room.extent, room.size));
+      // What was between the fingers stays between them
+      const near = zoomed(viewportOf(room), apart / gesture.apart, gesture.middle, room.extent, room.size);
+      this.#look(room, panned(near, by, room.extent, room.size));
       Object.assign(gesture, { apart, middle });
     } else if (gesture?.kind === "brush") {
       room.gaze.change({ selection: regionBetween(gesture.from, placeUnder(point, room)) });
