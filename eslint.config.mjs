@@ -18,21 +18,22 @@ const mayImport = {
   analysis: ["graph", "primitives", "transforms", "quantities", "planner", "sources", "engines", "protocol"],
   server: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker", "setup"],
+    ...["sources", "engines", "protocol", "formats", "kernel", "cache", "devices", "worker", "setup"],
   ],
+  kernel: ["graph"],
   formats: ["graph"],
   cache: [],
   engines: ["graph", "primitives", "transforms", "cache"],
   sources: ["graph", "primitives", "transforms", "cache", "protocol"],
   worker: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol", "formats", "cache", "devices"],
+    ...["sources", "engines", "protocol", "formats", "kernel", "cache", "devices"],
   ],
   devices: ["graph"],
   setup: ["graph", "cache", "engines"],
   cli: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
-    ...["sources", "engines", "protocol", "formats", "cache", "devices", "worker", "setup"],
+    ...["sources", "engines", "protocol", "formats", "kernel", "cache", "devices", "worker", "setup"],
   ],
   protocol: ["graph"],
 };
