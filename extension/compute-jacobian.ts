@@ -34,9 +34,7 @@ export function activateComputeJacobian(app: App): vscode.Disposable {
       const model = await targetModel(app, ref);
       if (model !== undefined) await computeJacobian(app, model);
     }),
-    vscode.commands.registerCommand("kernelscope.cancelRun", (run: RunState | string) =>
-      app.runs.cancel(typeof run === "string" ? run : run.id),
-    ),
+    vscode.commands.registerCommand("kernelscope.cancelRun", (run: string) => app.runs.cancel(run)),
   );
 }
 

@@ -37,8 +37,8 @@ export function activatePanel(app: App): vscode.Disposable {
       const model = await targetModel(app, ref);
       if (model !== undefined) show({ uri: model.uri, export: model.export }, view ?? null);
     }),
-    vscode.commands.registerCommand("kernelscope.openResult", (run: string | { readonly id: string }) => {
-      const found = app.runs.find(typeof run === "string" ? run : run.id);
+    vscode.commands.registerCommand("kernelscope.openResult", (run: string) => {
+      const found = app.runs.find(run);
       if (found) show(found.model, "runs");
     }),
     vscode.window.registerWebviewPanelSerializer(TYPE, {

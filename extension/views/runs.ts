@@ -3,22 +3,29 @@ import type { RunState } from "../../sidecar/protocol/panel";
 import type { App } from "../app";
 import { titleOf } from "../places";
 
-/** The side bar's view of computations: progress, cancel, open the result. */
+/**
+ * The side bar's view of computations: progress, cancel, open the result. Its elements are the runs' ids, and those that go
+ * on are drawn anew alone: a click on a button of a tree that is being replaced would be told of no element.
+ */
 export function activateRunsView({ runs }: App): vscode.Disposable {
-  const changes = new vscode.EventEmitter<void>();
-  const view = vscode.window.createTreeView<RunState>("kernelscope.runs", {
+  const changes = new vscode.EventEmitter<string[] | undefined>();
+  const view = vscode.window.createTreeView<string>("kernelscope.runs", {
     treeDataProvider: {
       onDidChangeTreeData: changes.event,
-      getChildren: (run) => (run === undefined ? [...runs.all()] : []),
-      getTreeItem: runItem,
+      getChildren: (id) => (id === undefined ? runs.all().map((run) => run.id) : []),
+      getTreeItem: (id) => runItem(runs.find(id)!),
     },
   });
+  let shown: readonly RunState[] = [];
   let waiting: NodeJS.Timeout | null = null;
   let drawn = 0;
   const draw = (): void => {
+    const all = runs.all();
+    const changed = all.filter((run) => !shown.includes(run)).map(({ id }) => id);
+    changes.fire(all.length === shown.length ? changed : undefined);
+    shown = all;
     waiting = null;
     drawn = Date.now();
-    changes.fire();
   };
   return vscode.Disposable.from(
     view,
