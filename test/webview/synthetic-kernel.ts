@@ -7,6 +7,8 @@ import type {
   KernelTile,
   KernelTileRequest,
   KernelView,
+  LearningCurve,
+  LearningPrediction,
 } from "../../sidecar/protocol/ntk";
 import type { KernelSource } from "../../webview/kernel/source";
 
@@ -198,4 +200,26 @@ function tileOf(
     values[at] = known > 0 ? sum / known : NaN;
   }
   return { ...request, version: info.version, range, rows: height, columns: width, values };
+}
+
+/** How a linearised model would learn, made up. */
+export function syntheticCurve(outputs = 3): LearningCurve {
+  const times = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, null];
+  const left = (time: number | null, rate: number): number => (time === null ? 0 : Math.exp(-rate * time));
+  const prediction = (set: "train" | "test", example: number): LearningPrediction => {
+    const target = Array.from({ length: outputs }, (_, output) => (output === example % outputs ? 1 : 0));
+    return {
+      set,
+      example,
+      target,
+      outputs: times.map((time) => target.map((value) => value * (1 - left(time, 0.01)) + 0.1 * left(time, 0.01))),
+    };
+  };
+  return {
+    learningRate: 0.005,
+    times,
+    trainLoss: times.map((time) => 0.5 * left(time, 0.02) + 0.4 * left(time, 0.0008) + 1e-4),
+    testLoss: times.map((time) => 0.5 * left(time, 0.02) + 0.35 * left(time, 0.001) + 0.08),
+    predictions: [prediction("train", 0), prediction("test", 4)],
+  };
 }

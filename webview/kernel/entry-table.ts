@@ -28,7 +28,7 @@ class KernelTable extends HTMLElement {
   #open = false;
   #corner: Place | null = null;
   #arrangement: { readonly key: string; readonly known: KernelArrangement | null } | null = null;
-  readonly #tiles = new TileStore({ changed: () => this.#redraw(), dropped: () => {}, bytes: 8 * 2 ** 20 });
+  readonly #tiles = new TileStore({ changed: () => this.#redraw(), bytes: 8 * 2 ** 20 });
 
   set shown(shown: EntryTableShown) {
     this.#shown = shown;
@@ -108,7 +108,7 @@ class KernelTable extends HTMLElement {
     const columnPlaces = places(region.left, region.right);
     return h(
       "div",
-      { class: "kernel-table" },
+      { class: "kernel-entries" },
       h(
         "div",
         { class: "kernel-pager" },
@@ -171,8 +171,8 @@ class KernelTable extends HTMLElement {
       "div",
       { class: "kernel-page" },
       h("span", {}, `${name} ${formatCount(from + 1)} to ${formatCount(to)} of ${formatCount(count)}`),
-      button("Back", { label: `Earlier ${lower}`, disabled: from === 0, onPress: go(-1) }),
-      button("Next", { label: `Later ${lower}`, disabled: to === count, onPress: go(1) }),
+      button("Back", { label: `Back in ${lower}`, disabled: from === 0, onPress: go(-1) }),
+      button("Next", { label: `Next ${lower}`, disabled: to === count, onPress: go(1) }),
     );
   }
 }

@@ -1,3 +1,4 @@
+import type { KernelRange } from "../../sidecar/protocol/ntk";
 import type { Region, Viewport } from "./viewport";
 
 /** A place in a picture: a row and a column, counted from 0 in the picture's order. */
@@ -15,13 +16,15 @@ interface Looked {
   readonly pinned: Place | null;
   /** Whole pairs, in the picture's order. */
   readonly selection: Region | null;
+  /** By the kernel: of the pictures that have one scale of colours. */
+  readonly ranges: ReadonlyMap<string, KernelRange>;
 }
 
 type Watcher = (change: Partial<Looked>) => void;
 
 /** What is looked at. Pictures that share it move together. */
 export class Gaze {
-  #now: Looked = { viewport: null, place: null, pinned: null, selection: null };
+  #now: Looked = { viewport: null, place: null, pinned: null, selection: null, ranges: new Map() };
   readonly #watchers = new Set<Watcher>();
 
   get now(): Looked {
@@ -38,6 +41,18 @@ export class Gaze {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
+}
+
+/** What all of them are within; null where there are none. */
+export function commonRange(ranges: ReadonlyMap<string, KernelRange>): KernelRange | null {
+  const all = [...ranges.values()];
+  if (all.length === 0) return null;
+  const magnitudes = all.flatMap(({ smallest }) => smallest ?? []);
+  return {
+    min: Math.min(...all.map(({ min }) => min)),
+    max: Math.max(...all.map(({ max }) => max)),
+    smallest: magnitudes.length > 0 ? Math.min(...magnitudes) : null,
+  };
 }
 
 export function samePlace(a: Place | null, b: Place | null): boolean {

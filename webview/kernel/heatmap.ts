@@ -1,10 +1,16 @@
-import type { KernelArrangement, KernelAxis, KernelEntryRequest, KernelPicture } from "../../sidecar/protocol/ntk";
+import type {
+  KernelArrangement,
+  KernelAxis,
+  KernelEntryRequest,
+  KernelPicture,
+  KernelRange,
+} from "../../sidecar/protocol/ntk";
 import { h, render, type Child, type Node_ } from "../dom";
 import { button, icon } from "../widgets";
 import { boundariesAlong, givenAxis, groupsAlong, ticksAlong, type AxisRoom } from "./axes";
 import { gradientOf, type ColourTable } from "./colours";
 import type { Entries } from "./entries";
-import type { Gaze, Place } from "./gaze";
+import { commonRange, type Gaze, type Place } from "./gaze";
 import { HeatmapInput, viewportOf, type InputRoom } from "./heatmap-input";
 import { heatmapPng } from "./heatmap-png";
 import { Painter } from "./painter";
@@ -23,6 +29,8 @@ export interface HeatmapShown {
   readonly logarithmic: boolean;
   readonly gaze: Gaze;
   readonly entries: Entries;
+  /** Whether the colours mean the same as in the other pictures of the gaze that say so. */
+  readonly common?: boolean;
 }
 
 /** What is drawn, all of one moment. */
@@ -131,7 +139,7 @@ export class KernelHeatmap extends HTMLElement {
     const viewport = viewportOf(room);
     const known = this.#arrangement?.known ?? null;
     const rows = known?.rows ?? givenAxis(extent.rows);
-    const range = this.#tiles.range;
+    const range = this.#range(shown);
     const colourScale = range && scaleFor(range, shown.logarithmic);
     const theme = canvasTheme();
     const moment: Moment = {
@@ -153,6 +161,16 @@ export class KernelHeatmap extends HTMLElement {
     this.#tiles.want(tilesOver(visibleRegion(viewport, extent, this.#size), level), extent);
     this.#paint(moment);
     render(this, this.#parts(moment));
+  }
+
+  #range({ common = false, gaze, picture }: HeatmapShown): KernelRange | null {
+    const own = this.#tiles.range;
+    const { ranges } = gaze.now;
+    if (!common || own === null) return own;
+    if (ranges.get(picture.id) === own) return commonRange(ranges);
+    const next = new Map(ranges).set(picture.id, own);
+    gaze.change({ ranges: next });
+    return commonRange(next);
   }
 
   #open(extent: Extent): void {

@@ -75,7 +75,7 @@ interface StoreOptions {
   /** Something can be drawn that could not before. */
   readonly changed: () => void;
   /** A tile has been let go. */
-  readonly dropped: (tile: KernelTile) => void;
+  readonly dropped?: (tile: KernelTile) => void;
   /** Of the values that are kept. */
   readonly bytes?: number;
   /** How many are asked for at a time. */
@@ -88,7 +88,7 @@ interface StoreOptions {
  * again, and the older one is shown until the newer has come.
  */
 export class TileStore {
-  readonly #options: Required<StoreOptions>;
+  readonly #options: StoreOptions & { readonly bytes: number; readonly atOnce: number };
   /** In the order in which they were last in view. */
   readonly #held = new Map<string, Held>();
   readonly #loading = new Map<string, Loading>();
@@ -179,7 +179,7 @@ export class TileStore {
 
   close(): void {
     for (const { abort } of this.#loading.values()) abort.abort();
-    for (const { tile } of this.#held.values()) this.#options.dropped(tile);
+    for (const { tile } of this.#held.values()) this.#options.dropped?.(tile);
     this.#loading.clear();
     this.#held.clear();
     this.#bytes = 0;
@@ -244,7 +244,7 @@ export class TileStore {
     if (!held) return;
     this.#held.delete(key);
     this.#bytes -= held.tile.values.byteLength;
-    this.#options.dropped(held.tile);
+    this.#options.dropped?.(held.tile);
   }
 
   #learnRange({ range, version }: KernelTile): void {

@@ -1,0 +1,92 @@
+import type { KernelInfo, LearningCurve, LearningPrediction } from "../../sidecar/protocol/ntk";
+import { h, type Node_ } from "../dom";
+import { chart } from "./chart";
+import { learningChart, momentText, predictionBars, timeText } from "./learning";
+import { chartSection, chartTable } from "./parts";
+import { formatValue } from "./scale";
+import { columnsOf, exampleText } from "./source";
+import type { KernelViewShown } from "./view-shown";
+
+/** Loss over time, with a slider through it, and what the model says of some examples at that time. */
+export function learningSection(
+  curve: LearningCurve,
+  info: KernelInfo,
+  chosen: number,
+  { change, save }: KernelViewShown,
+): Node_ {
+  const { times, trainLoss, testLoss, predictions, learningRate } = curve;
+  const last = times.length - 1;
+  const at = Math.min(chosen, last);
+  const head = ["steps", "train loss", ...(testLoss === null ? [] : ["test loss"])];
+  const losses = times.map((time, index) => [
+    time ?? "inf",
+    trainLoss[index],
+    ...(testLoss === null ? [] : [testLoss[index]]),
+  ]);
+  return chartSection(
+    { name: "learning", title: "Learning curve", save, head, rows: () => losses },
+    h(
+      "p",
+      { class: "note" },
+      `Gradient descent of the linearised model at learning rate ${formatValue(learningRate)}.`,
+    ),
+    h(
+      "div",
+      { class: "kernel-key" },
+      h("span", {}, h("span", { class: "swatch hue-1" }), "train"),
+      testLoss === null ? null : h("span", {}, h("span", { class: "swatch hue-4" }), "test"),
+    ),
+    chart("learning-chart", (width, pointer) => learningChart(curve, at, width, pointer)),
+    h("input", {
+      class: "kernel-slider",
+      type: "range",
+      min: 0,
+      max: last,
+      step: 1,
+      ".value": String(at),
+      "aria-label": "Time",
+      "aria-valuetext": momentText(curve, at),
+      variables: { "--part": last > 0 ? (at / last).toFixed(4) : "0" },
+      on: { input: (event) => change({ time: Number((event.currentTarget as HTMLInputElement).value) }) },
+    }),
+    h("p", { class: "note kernel-moment" }, momentText(curve, at)),
+    predictions.length === 0
+      ? null
+      : h(
+          "ul",
+          { class: "kernel-predictions", "aria-label": `Predictions ${timeText(times[at])}` },
+          ...predictions.map((prediction) => predictionRow(prediction, info, at)),
+        ),
+    chartTable(
+      "Losses as a table",
+      head.map((text) => `${text[0].toUpperCase()}${text.slice(1)}`),
+      times.map((time, index) => [
+        time === null ? "∞" : String(time),
+        formatValue(trainLoss[index]),
+        ...(testLoss === null ? [] : [formatValue(testLoss[index])]),
+      ]),
+    ),
+  );
+}
+
+function predictionRow(prediction: LearningPrediction, info: KernelInfo, at: number): Node_ {
+  const { set, example, outputs, target } = prediction;
+  const examples = set === "train" ? info.x1 : columnsOf(info);
+  const values = outputs[at];
+  const largest = values.indexOf(Math.max(...values));
+  const said =
+    values.length === 1
+      ? `${formatValue(values[0])}${target === null ? "" : `, target ${formatValue(target[0])}`}`
+      : `largest is output ${largest}: ${formatValue(values[largest])}${target === null ? "" : `, target ${formatValue(target[largest])}`}`;
+  return h(
+    "li",
+    { key: `${set} ${example}` },
+    h(
+      "div",
+      {},
+      h("div", { class: "array-name" }, exampleText(examples, example)),
+      h("div", { class: "note" }, `${set}, ${said}`),
+    ),
+    predictionBars(prediction, at, 160),
+  );
+}
