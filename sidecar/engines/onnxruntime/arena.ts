@@ -1,3 +1,5 @@
+import { HUGE_PAGE, mappedBytes } from "./pages";
+
 /**
  * onnxruntime's arena on paper (its BFCArena, with the defaults of a session on the CPU): memory is taken from the system
  * in regions that double, cut into chunks, and given to the smallest free chunk that is large enough. What counts is how
@@ -9,8 +11,8 @@ const FIRST_REGION = 1 << 20;
 const LARGEST_DOUBLING = 2 ** 30;
 /** A larger rest of a chunk is cut off; a smaller one only if it is as large as what is needed. */
 const MOST_WASTED = 128 * 2 ** 20;
-/** The system hands memory out in huge pages where it is asked for (the worker asks for them). */
-const PAGE = 2 ** 12;
+/** Each region has a table with a handle for every place at which a chunk could begin. It is written when it is made. */
+const HANDLE = 8;
 
 interface Chunk {
   readonly region: Region;
@@ -21,6 +23,7 @@ interface Chunk {
 
 /** Its chunks, in order of their places, and which parts have been written to: sorted, disjoint. */
 interface Region {
+  readonly size: number;
   readonly chunks: Chunk[];
   touched: { start: number; end: number }[];
 }
@@ -67,11 +70,18 @@ export class Arena {
     }
   }
 
-  /** What has ever been written to. */
-  get touchedBytes(): number {
+  /** What the system has given: what has ever been written to, the tables of regions included. */
+  get residentBytes(): number {
     let bytes = 0;
-    for (const { touched } of this.regions) {
-      for (const { start, end } of touched) bytes += Math.ceil(end / PAGE) * PAGE - Math.floor(start / PAGE) * PAGE;
+    for (const { touched, size } of this.regions) {
+      // What malloc writes behind a region is in a page of its own, and the table too if it is small
+      bytes += size < HUGE_PAGE ? 0 : HUGE_PAGE;
+      bytes += mappedBytes((size / ALIGNMENT) * HANDLE);
+      const pages = new Set<number>();
+      for (const { start, end } of touched) {
+        for (let page = Math.floor(start / HUGE_PAGE); page * HUGE_PAGE < end; page++) pages.add(page);
+      }
+      bytes += Math.min(size, pages.size * HUGE_PAGE);
     }
     return bytes;
   }
@@ -82,8 +92,8 @@ export class Arena {
       this.next *= 2;
       grown = true;
     }
-    const region: Region = { chunks: [], touched: [] };
-    const chunk = { region, start: 0, size: Math.max(size, this.next), free: true };
+    const region: Region = { size: Math.max(size, this.next), chunks: [], touched: [] };
+    const chunk = { region, start: 0, size: region.size, free: true };
     region.chunks.push(chunk);
     this.regions.push(region);
     if (!grown && this.next < LARGEST_DOUBLING) this.next *= 2;

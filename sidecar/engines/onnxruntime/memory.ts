@@ -2,10 +2,10 @@ import { argumentsOf, type Equation, type Graph, type Value } from "../../graph/
 import { bytesOf, sameShape, sizeOf, type Shape } from "../../graph/types";
 import type { MapAttributes } from "../../primitives/attributes";
 import { Arena, type Chunk } from "./arena";
-import { lowerPiece, sentinel } from "./lower/graph";
-import { broadcastShape, type OnnxType } from "./lower/writer";
-import type { OnnxNode } from "./onnx/messages";
-import { partition, type Step } from "./partition";
+import { broadcastShape } from "./lower/writer";
+import { bytesPerElement, optimised, views, type ArrayType, type Session } from "./optimised";
+import { mappedBytes } from "./pages";
+import { partition } from "./partition";
 import { lastUses, placeValues, type Placement } from "./program";
 
 /**
@@ -29,8 +29,8 @@ export function onnxruntimeAddedBytes(graph: Graph): number {
   return memory.peakBytes;
 }
 
-/** What a process takes for a run beside arrays, as seen: its threads' stacks, code that is loaded when first used, V8's heap. */
-const RUNTIME_BYTES = 48 * 2 ** 20;
+/** What a process takes for a run beside arrays, as seen with small ones: code that is loaded when first used, V8's heap. */
+const RUNTIME_BYTES = 3 * 2 ** 20;
 
 /** The most bytes that are held at once, arguments and constants included. */
 export function onnxruntimePeakBytes(graph: Graph): number {
@@ -69,8 +69,8 @@ function follow(graph: Graph, fixed: ReadonlySet<Value>, memory: HostMemory, pla
       allocate(placement.into);
       return;
     }
-    own.set(value, bytesOf(value));
-    memory.hold(bytesOf(value));
+    own.set(value, mappedBytes(bytesOf(value)));
+    memory.hold(mappedBytes(bytesOf(value)));
   };
 
   steps.forEach((step, index) => {
@@ -101,7 +101,7 @@ function loop(equation: Equation, known: ReadonlySet<Value>, memory: HostMemory)
     body.inputs.filter((_, index) => !mapped[index] && known.has(equation.inputs[index])).map(({ value }) => value),
   );
   const partial = equation.outputs.reduce(
-    (sum, output, index) => sum + (combine[index] === "sum" ? bytesOf(output) : 0),
+    (sum, output, index) => sum + (combine[index] === "sum" ? mappedBytes(bytesOf(output)) : 0),
     0,
   );
   memory.hold(partial);
@@ -109,65 +109,15 @@ function loop(equation: Equation, known: ReadonlySet<Value>, memory: HostMemory)
   memory.hold(-partial);
 }
 
-const bytesPerElement: Record<OnnxType, number> = {
-  float32: 4,
-  float64: 8,
-  int32: 4,
-  bool: 1,
-  int64: 8,
-  uint8: 1,
-};
-
-interface ArrayType {
-  readonly shape: Shape;
-  readonly type: OnnxType;
-}
-
-function arrayBytes(type: ArrayType | undefined): number {
-  return type ? sizeOf(type.shape) * bytesPerElement[type.type] : 0;
-}
-
-/** Constants of at most so many bytes are folded when a session is made. */
-const largestFolded = 1 << 20;
-
-/** Operators whose output is their operand's memory. */
-const views = new Set(["Reshape", "Identity"]);
-
 /** Operators that may write over an operand that nobody else reads. */
 const inPlace = new Set(["Cast", "Relu", "Sigmoid", "Tanh", "Clip", "Erf"]);
 
-type Session = Extract<Step, { kind: "session" }>;
-
 /** What the arena of a session has needed after a run. */
 function arenaBytes(step: Session, graph: Graph, fixed: ReadonlySet<Value>): number {
-  const lowered = lowerPiece(step.equations, step.inputs, step.outputs, graph.constants, "cpu");
-  const types = new Map<string, ArrayType>(lowered.types);
-  step.inputs.forEach(({ shape, dtype }, index) => types.set(`x${index}`, { shape, type: dtype }));
+  const { executed, viewed, given, types } = optimised(step, graph, fixed);
   const typeOf = (name: string): ArrayType | undefined => types.get(name);
-
-  const constant = new Set(lowered.model.graph.initializer.map(({ name }) => name!));
-  step.inputs.forEach((value, index) => {
-    if (fixed.has(value)) constant.add(`x${index}`);
-  });
-  for (const { input, output } of lowered.model.graph.node) {
-    const folds = input.every((name) => name === "" || constant.has(name));
-    if (folds && output.every((name) => arrayBytes(typeOf(name)) <= largestFolded)) {
-      for (const name of output) constant.add(name);
-    }
-  }
-  const given = new Set([...lowered.outputs.map(({ name }) => name), ...step.inputs.map((_, index) => `x${index}`)]);
-  const live = lowered.model.graph.node.filter(
-    ({ output }) => output[0] !== sentinel && !output.every((name) => constant.has(name)),
-  );
-  const fused = fusedTransposes(live, given);
-  const { nodes, made } = blockedConvolutions(live, constant, types);
-  const executed = executionOrder(nodes, made, fused).filter(({ name }) => !fused.has(name));
-  const owner = new Map<string, string>();
-  const ownerOf = (name: string): string => owner.get(name) ?? name;
+  const ownerOf = (name: string): string => viewed.get(name) ?? name;
   const uses = new Map<string, number>();
-  for (const node of nodes) {
-    if (views.has(node.opType) || fused.has(node.name)) owner.set(node.output[0], ownerOf(node.input[0]));
-  }
   for (const { opType, input } of executed) {
     if (views.has(opType)) continue;
     for (const name of new Set(input.map(ownerOf))) uses.set(name, (uses.get(name) ?? 0) + 1);
@@ -178,7 +128,6 @@ function arenaBytes(step: Session, graph: Graph, fixed: ReadonlySet<Value>): num
   // shape, which is then kept in between
   const bufferOf = new Map<string, Buffer>();
   const free: Buffer[] = [];
-  const isGiven = (name: string): boolean => given.has(name) || constant.has(name);
   executed.forEach(({ opType, input, output }, index) => {
     if (views.has(opType)) return;
     const operands = [...new Set(input.map(ownerOf))];
@@ -187,7 +136,7 @@ function arenaBytes(step: Session, graph: Graph, fixed: ReadonlySet<Value>): num
     }
     for (const name of output) {
       const type = typeOf(name);
-      if (type === undefined || isGiven(name)) continue;
+      if (type === undefined || given.has(name)) continue;
       const isAlike = (other: Buffer): boolean =>
         sameShape(other.shape, type.shape) && other.width === bytesPerElement[type.type];
       let buffer: Buffer | undefined;
@@ -221,7 +170,7 @@ function arenaBytes(step: Session, graph: Graph, fixed: ReadonlySet<Value>): num
     }
     for (const name of output) if (!uses.get(name)) finished(name);
   });
-  return touchedBytes([...buffers]);
+  return residentBytes([...buffers]);
 }
 
 /**
@@ -245,7 +194,7 @@ interface Buffer {
   to: number;
 }
 
-function touchedBytes(buffers: readonly Buffer[]): number {
+function residentBytes(buffers: readonly Buffer[]): number {
   const arena = new Arena();
   const begin = [...buffers].sort((a, b) => a.from - b.from);
   const running: { readonly buffer: Buffer; readonly chunk: Chunk }[] = [];
@@ -257,138 +206,5 @@ function touchedBytes(buffers: readonly Buffer[]): number {
     }
     running.push({ buffer, chunk: arena.allocate(sizeOf(buffer.shape) * buffer.width) });
   }
-  return arena.touchedBytes;
-}
-
-/** Transposes of the last two axes that onnxruntime makes part of the matrix products that read them. */
-function fusedTransposes(nodes: readonly OnnxNode[], given: ReadonlySet<string>): Set<string> {
-  const readers = readersOf(nodes);
-  const fused = new Set<string>();
-  for (const node of nodes) {
-    if (node.opType !== "Transpose" || given.has(node.output[0])) continue;
-    const permutation = node.attribute.find(({ name }) => name === "perm")?.ints ?? [];
-    const rank = permutation.length;
-    const swapsLast =
-      permutation.slice(0, -2).every((axis, index) => axis === index) && permutation[rank - 1] === rank - 2;
-    const users = readers.get(node.output[0]) ?? [];
-    if (swapsLast && users.length > 0 && users.every(({ opType }) => opType === "MatMul")) fused.add(node.name);
-  }
-  return fused;
-}
-
-/**
- * onnxruntime's order: from the last nodes backwards, depth first, and of several nodes the one made last first.
- *
- * @param made when each node was made
- */
-function inOrder(nodes: readonly OnnxNode[], made: ReadonlyMap<OnnxNode, number>): OnnxNode[] {
-  const producers = new Map<string, OnnxNode>();
-  for (const node of nodes) for (const name of node.output) producers.set(name, node);
-  const byAge = (a: OnnxNode, b: OnnxNode): number => made.get(a)! - made.get(b)!;
-  const isRead = new Set(nodes.flatMap(({ input }) => input));
-  const stack = nodes
-    .filter(({ output }) => !output.some((name) => isRead.has(name)))
-    .sort(byAge)
-    .map((node) => ({ node, leave: false }));
-  const visited = new Set<OnnxNode>();
-  const order: OnnxNode[] = [];
-  while (stack.length > 0) {
-    const { node, leave } = stack.pop()!;
-    if (leave) {
-      order.push(node);
-      continue;
-    }
-    if (visited.has(node)) continue;
-    visited.add(node);
-    stack.push({ node, leave: true });
-    const before = new Set(node.input.flatMap((name) => producers.get(name) ?? []));
-    for (const input of [...before].sort(byAge)) if (!visited.has(input)) stack.push({ node: input, leave: false });
-  }
-  return order;
-}
-
-/**
- * Matrix products with fused transposes, and what else an optimisation puts in, are new nodes, made in the order in which
- * the old ones would have run.
- */
-function executionOrder(
-  nodes: readonly OnnxNode[],
-  replaced: ReadonlySet<OnnxNode>,
-  fused: ReadonlySet<string>,
-): OnnxNode[] {
-  const made = new Map(nodes.map((node, index) => [node, index]));
-  const transposed = new Set(nodes.filter(({ name }) => fused.has(name)).map(({ output }) => output[0]));
-  let latest = nodes.length;
-  for (const node of inOrder(nodes, made)) {
-    const isFused = node.opType === "MatMul" && node.input.some((name) => transposed.has(name));
-    if (isFused || replaced.has(node)) made.set(node, latest++);
-  }
-  return inOrder(nodes, made);
-}
-
-/** Channels come in blocks of so many, on processors with AVX-512 and on others. */
-const BLOCK = 16;
-
-/**
- * A convolution of images with a filter that is known works on blocks of channels. Its operand is brought into that
- * order, in place of the transposition that there mostly is, and its result back out of it: one more array.
- */
-function blockedConvolutions(
-  nodes: readonly OnnxNode[],
-  constant: ReadonlySet<string>,
-  types: Map<string, ArrayType>,
-): { nodes: OnnxNode[]; made: Set<OnnxNode> } {
-  const producers = new Map(nodes.map((node) => [node.output[0], node]));
-  const made = new Set<OnnxNode>();
-  const result: OnnxNode[] = [];
-  for (const node of nodes) {
-    const [operand, filter] = node.input;
-    const [output] = node.output;
-    const type = types.get(output);
-    const isBlocked =
-      node.opType === "Conv" &&
-      constant.has(filter) &&
-      type?.shape.length === 4 &&
-      type.shape[1] % BLOCK === 0 &&
-      (node.attribute.find(({ name }) => name === "group")?.i ?? 1) === 1;
-    if (!isBlocked) {
-      result.push(node);
-      continue;
-    }
-    const before = types.get(operand);
-    const input = producers.get(operand);
-    let blockedOperand = operand;
-    if (before && before.shape[1] >= BLOCK && input?.opType !== "Transpose") {
-      blockedOperand = `${operand} in blocks for ${output}`;
-      types.set(blockedOperand, before);
-      const reorder = reordering(`${node.name} in`, operand, blockedOperand);
-      made.add(reorder);
-      result.push(reorder);
-    }
-    const blocked = `${output} in blocks`;
-    const convolution = { ...node, input: [blockedOperand, ...node.input.slice(1)], output: [blocked] };
-    made.add(convolution);
-    result.push(convolution);
-    types.set(blocked, type);
-    const reorder = reordering(`${node.name} out`, blocked, output);
-    made.add(reorder);
-    result.push(reorder);
-  }
-  return { nodes: result, made };
-}
-
-function reordering(name: string, from: string, to: string): OnnxNode {
-  return { opType: "Reorder", name, input: [from], output: [to], attribute: [] };
-}
-
-function readersOf(nodes: readonly OnnxNode[]): Map<string, OnnxNode[]> {
-  const readers = new Map<string, OnnxNode[]>();
-  for (const node of nodes) {
-    for (const name of node.input) {
-      const known = readers.get(name);
-      if (known) known.push(node);
-      else readers.set(name, [node]);
-    }
-  }
-  return readers;
+  return arena.residentBytes;
 }
