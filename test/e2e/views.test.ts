@@ -124,7 +124,7 @@ describe("views", () => {
 
     it("tells the forms of the NTK, also from its CodeLens", async () => {
       await window.openFile("tiny.ts");
-      await window.editor.clickCodeLens(/^NTK/);
+      await window.editor.clickCodeLens(/^NTK/, async () => (await panel.content.locator(".form").count()) > 0);
       await expect
         .poll(() => panel.content.locator(".form").allInnerTexts())
         .toEqual([

@@ -132,15 +132,30 @@ export class TextEditor {
     return titles.map((title) => plain(title).trim());
   }
 
-  /** Runs the command above a line. */
-  async clickCodeLens(title: Pattern): Promise<void> {
+  /**
+   * Runs the command above a line, and waits for what comes of it: by default other commands there, a question, or another
+   * tab. A click is lost where VS Code draws the lens anew between the press of the button and its release; it is made
+   * again then, as a user would.
+   */
+  async clickCodeLens(title: Pattern, happened?: () => Promise<boolean>): Promise<void> {
     const lenses = this.area().locator(".codelens-decoration a[role=button]");
-    await until(`the code lens '${String(title)}'`, async () => {
+    const before = await this.surroundings();
+    const isOther = happened ?? (async () => (await this.surroundings()) !== before);
+    let clicked = false;
+    await until(`the code lens '${String(title)}' and what it does`, async () => {
+      if (clicked && (await isOther())) return true;
       const lens = lenses.filter({ hasText: textOf(title) }).first();
       if (!(await lens.evaluate(hasRested, undefined, { timeout: 2000 }))) return false;
       await clickOnce(lens);
-      return true;
+      clicked = true;
+      return until("it", isOther, { timeout: 5000 });
     });
+  }
+
+  /** What a command can be seen to change at once: the commands above lines, the tabs, and whether something is asked. */
+  private async surroundings(): Promise<string> {
+    const tabs = await this.page.locator(".tabs-container .tab").allInnerTexts();
+    return JSON.stringify([await this.codeLenses(), tabs, await this.quickInput.box.count()]);
   }
 
   /**
