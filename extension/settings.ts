@@ -21,6 +21,8 @@ export function readSettings(): Settings {
     timeLimit: config.get<number>("timeLimit")!,
     codeMemory: config.get<string>("codeMemory")!,
     tensorflow: config.get<string>("tensorflowPath")!,
+    // Copied, as the models' options are
+    batchingRules: [...config.get<string[]>("batchingRules")!].map(absolute),
     models: modelsByPath(allModelOptions()),
   };
 }
@@ -89,14 +91,18 @@ function settingsKey(model: ModelRef): string {
   return `${(isInside ? path : fsPath).replaceAll("\\", "/")}#${model.export ?? ""}`;
 }
 
-function modelsByPath(models: Record<string, ModelOptions>): Record<string, ModelOptions> {
+/** A path in the settings, relative to the workspace's first folder. */
+function absolute(path: string): string {
   const root = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  return isAbsolute(path) || root === undefined ? path : join(root, path);
+}
+
+function modelsByPath(models: Record<string, ModelOptions>): Record<string, ModelOptions> {
   return Object.fromEntries(
     Object.entries(models).map(([key, options]) => {
       const hash = key.lastIndexOf("#");
       const [file, name] = hash < 0 ? [key, ""] : [key.slice(0, hash), key.slice(hash + 1)];
-      const path = isAbsolute(file) || root === undefined ? file : join(root, file);
-      return [`${path}#${name}`, options];
+      return [`${absolute(file)}#${name}`, options];
     }),
   );
 }

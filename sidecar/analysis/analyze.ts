@@ -153,6 +153,9 @@ function diagnosticsOf(model: Model, exclude: readonly string[]): Diagnostic[] {
       source: placeOf(excluded[0].source),
     });
   }
+  for (const { message, source } of model.ruleProblems ?? []) {
+    diagnostics.push({ severity: "warning", code: "batching-rule", message, source: placeOf(source) });
+  }
   const told = new Set<string>();
   for (const { primitive, attributes, source } of model.graph.equations) {
     if (primitive !== "opaque") continue;

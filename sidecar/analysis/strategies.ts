@@ -154,7 +154,7 @@ function layerAt({ layers }: PlannedModel, source: Source | null): Model["layers
 /** What to do about an operation that has no batching rule. */
 function fixOf(operation: string): string {
   return (
-    `write it with operations that Kernelscope knows, or register a batching rule for ${operation} ` +
-    "(docs/planner.md, registerBatchingRule)"
+    `write it with operations that Kernelscope knows, or give ${operation} a batching rule in a file that ` +
+    "the setting kernelscope.batchingRules, or --batching-rules, names (docs/planner.md, Fallbacks)"
   );
 }

@@ -44,18 +44,20 @@ export interface Programs {
 const LONGEST_S = 2_000_000;
 
 const string = { type: "string" } as const;
+const strings = { type: "string", multiple: true } as const;
 const flag = { type: "boolean" } as const;
 
 export const commands: Record<string, Command> = {
   analyze: {
     usage:
       "kernelscope analyze MODEL[#EXPORT] [--batch N] [--device NAME | --memory 16GiB] [--input NAME=SHAPE[:DTYPE]]... " +
-      "[--time-limit SECONDS] [--code-memory 2GiB] [--no-cache] [--json]",
+      "[--batching-rules FILE]... [--time-limit SECONDS] [--code-memory 2GiB] [--no-cache] [--json]",
     options: {
       batch: string,
+      "batching-rules": strings,
       device: string,
       memory: string,
-      input: { type: "string", multiple: true },
+      input: strings,
       "time-limit": string,
       "code-memory": string,
       "no-cache": flag,
@@ -64,7 +66,7 @@ export const commands: Record<string, Command> = {
     async run(options, positionals) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
       const device = deviceOf(options);
-      const request = { ...modelOf(positionals), inputs: inputsOf(options), batch };
+      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch };
       const model = await ask<"trace">({ kind: "trace", model: request }, workerOptions(options));
       const analysis = analyze({ ...model, weights: {} }, { batch, device });
       print(options, analysis, () => analysisText(analysis));
@@ -74,15 +76,17 @@ export const commands: Record<string, Command> = {
   jacobian: {
     usage:
       "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K | auto] [--engine E] " +
-      "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--time-limit SECONDS] [--code-memory 2GiB] [--json]",
+      "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--time-limit SECONDS] [--code-memory 2GiB] " +
+      "[--json]",
     options: {
       inputs: string,
+      "batching-rules": strings,
       out: string,
       strategy: string,
       chunk: string,
       engine: string,
       "no-cache": flag,
-      input: { type: "string", multiple: true },
+      input: strings,
       "time-limit": string,
       "code-memory": string,
       json: flag,
@@ -98,7 +102,7 @@ export const commands: Record<string, Command> = {
         out,
         cache: workerOptions(options).cache,
       };
-      const request = { ...modelOf(positionals), inputs: inputsOf(options), batch: 1 };
+      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
       const report = await ask<"jacobian">(
         { kind: "jacobian", model: request, job },
         { ...workerOptions(options), onProgress: showProgress },
@@ -247,6 +251,10 @@ function modelOf(positionals: readonly string[]): { file: string; export: string
 
 function inputsOf({ input }: Options): InputOption[] {
   return ((input as string[] | undefined) ?? []).map((text) => misuse(() => parseInputOption(text)));
+}
+
+function rulesOf({ "batching-rules": files }: Options): string[] {
+  return (files as string[] | undefined) ?? [];
 }
 
 function deviceOf({ device, memory }: Options): Device {

@@ -25,7 +25,9 @@ export function printGraph(graph: Graph, options: { sources?: boolean } = {}, in
   const printAttributes = (attributes: Attributes): string => {
     const parts = Object.entries(attributes).map(([key, attribute]) => {
       if (isGraph(attribute)) return `${key}={\n${printGraph(attribute, options, `${indent}    `)}\n${indent}  }`;
-      return `${key}=${typeof attribute === "number" ? attribute : JSON.stringify(attribute)}`;
+      // Graphs further inside would be longer than what they are part of
+      const shorten = (_key: string, inner: unknown): unknown => (isGraph(inner) ? "graph" : inner);
+      return `${key}=${typeof attribute === "number" ? attribute : JSON.stringify(attribute, shorten)}`;
     });
     return parts.length > 0 ? `[${parts.join(" ")}]` : "";
   };

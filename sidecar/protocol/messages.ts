@@ -95,6 +95,8 @@ export interface Settings {
   readonly codeMemory: string;
   /** Folder of a native TensorFlow.js; empty: found beside the model. */
   readonly tensorflow: string;
+  /** Paths of code files with batching rules. */
+  readonly batchingRules: readonly string[];
   /** By `path#export`. */
   readonly models: Readonly<Record<string, ModelOptions>>;
 }

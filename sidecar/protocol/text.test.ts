@@ -87,7 +87,7 @@ describe("how often a loop runs", () => {
     [
       1000,
       [{ over: [examples, parameters], iterations: 1000 }],
-      "1,000 times, not for each example and parameter (N·P = 100 · 4,000)",
+      "1,000 times, for some combinations of example and parameter (N·P = 100 · 4,000)",
     ],
     [15, [{ over: [], iterations: 15 }], "15 times"],
     [1, undefined, "once"],

@@ -72,7 +72,8 @@ function formatLoop({ over, iterations }: FallbackLoop, isOneOfMany: boolean): s
   if (Number.isInteger(times)) return `${formatRepeats(times)} for each ${each} (${letters} = ${extents})`;
   // Only a part of the outputs, or of the parameters, has to do with the operation
   const often = isOneOfMany ? `${formatRepeats(iterations)} ` : "";
-  return `${often}not for each ${each} (${letters} = ${extents})`;
+  const some = over.length === 1 ? `${each}s` : `combinations of ${each}`;
+  return `${often}for some ${some} (${letters} = ${extents})`;
 }
 
 function formatRepeats(times: number): string {

@@ -6,7 +6,7 @@ import { CancelledError } from "../worker/client";
 import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
 import { ModelEntry } from "./model";
-import { modelKey, optionsOf } from "./options";
+import { batchingRulesOf, modelKey, optionsOf } from "./options";
 import { Planning } from "./planning";
 import { isFile, pathOf, savedText, type TextListener } from "./texts";
 import { faultForEditor } from "./wording";
@@ -139,7 +139,9 @@ export class Models implements TextListener {
 
   private async discover(path: string, text: string): Promise<void> {
     const known = this.files.get(path);
-    if (known === undefined && !mayHoldModels(path, text)) return;
+    // Batching rules are functions on tensors too
+    const isOther = this.workers.settings.batchingRules.includes(path);
+    if (known === undefined && (isOther || !mayHoldModels(path, text))) return;
     const discovered = await discoverModels(path, text);
     const isPresent = (this.open.get(path) ?? text) === text;
     // While the text has an error in it, what was known of it before holds.
@@ -340,6 +342,7 @@ export class Models implements TextListener {
   async configure(settings: Settings): Promise<void> {
     const before = this.workers.settings;
     this.workers.settings = settings;
+    const areOtherRules = String(batchingRulesOf(before)) !== String(batchingRulesOf(settings));
     const device = await this.workers.device();
     for (const { path, models } of this.files.values()) {
       for (const entry of models.values()) {
@@ -347,6 +350,7 @@ export class Models implements TextListener {
         const optionsBefore = optionsOf(before, path, exportName);
         const options = optionsOf(settings, path, exportName);
         const isOther =
+          areOtherRules ||
           optionsBefore.arguments !== options.arguments ||
           JSON.stringify(optionsBefore.inputs) !== JSON.stringify(options.inputs);
         const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.workers.batchOf(path, exportName);

@@ -29,6 +29,11 @@ export function inputsOf({ inputs = [] }: ModelOptions): InputOption[] {
   return inputs.map(parseInputOption);
 }
 
+/** Files of batching rules, which are code: none where that may not be run. */
+export function batchingRulesOf({ trusted, batchingRules }: Settings): readonly string[] {
+  return trusted ? batchingRules : [];
+}
+
 export function modelKey(path: string, exportName: string | null): string {
   return `${path}#${exportName ?? ""}`;
 }

@@ -17,7 +17,7 @@ import { ask, CancelledError, type AskOptions } from "../worker/client";
 import { MemoryError } from "../worker/memory";
 import type { ModelRequest, TracedModel } from "../worker/messages";
 import { Spare } from "../worker/spare";
-import { deviceOf, exportText, inputsOf, limitsOf, optionsOf } from "./options";
+import { batchingRulesOf, deviceOf, exportText, inputsOf, limitsOf, optionsOf } from "./options";
 import { pathOf } from "./texts";
 import { Turns } from "./turns";
 import { faultForEditor } from "./wording";
@@ -159,7 +159,13 @@ export class Workers {
   private request(path: string, exportName: string | null, batch: number): ModelRequest {
     const options = this.optionsOf(path, exportName);
     try {
-      return { file: path, export: exportText(exportName, options), inputs: inputsOf(options), batch };
+      return {
+        file: path,
+        export: exportText(exportName, options),
+        inputs: inputsOf(options),
+        batch,
+        batchingRules: batchingRulesOf(this.settings),
+      };
     } catch (error) {
       throw new ModelError(messageOf(error));
     }

@@ -46,6 +46,12 @@ export type BatchInfo =
       readonly source: Source | null;
     };
 
+/** Something wrong with a batching rule of the user's own: a sentence, and the rule's place. */
+export interface RuleProblem {
+  readonly message: string;
+  readonly source: Source | null;
+}
+
 /** A model file, read: its graph, and all that is known of it. Plain data. */
 export interface Model {
   readonly file: string;
@@ -55,8 +61,8 @@ export interface Model {
   /** Where the model is made, or else bound. */
   readonly source: Source | null;
   /**
-   * Files of the user's own that make the model, itself first: code that was bundled with it, or its weights. Packages
-   * are left out.
+   * Files of the user's own that make the model, itself first: code that was bundled with it, its weights, batching rules.
+   * Packages are left out.
    */
   readonly files: readonly string[];
   /** "TensorFlow.js 4.22.0" */
@@ -75,6 +81,8 @@ export interface Model {
    */
   readonly layers: readonly LayerInfo[];
   readonly batch: BatchInfo;
+  /** What is wrong with the batching rules that were given. */
+  readonly ruleProblems?: readonly RuleProblem[];
   /** Values of parameters and buffers, by name. */
   readonly weights: Readonly<Record<string, Tensor>>;
 }

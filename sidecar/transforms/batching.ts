@@ -7,6 +7,7 @@ import type { OpaqueAttributes } from "../primitives/attributes";
 import { materializeBatch } from "../primitives/makers";
 import { emit, reduceSum, reshape } from "../primitives/ops";
 import type { Batched, GraphTransforms } from "../primitives/primitive";
+import { emitAtSize } from "./sized";
 
 /**
  * The same operation on inputs of which some have one more axis, of extent `size`, at the places given (`null` for an
@@ -41,8 +42,30 @@ export function registerBatchingRule(kernel: string, rule: BatchingRule): () => 
 }
 
 export function batchingRuleOf(primitive: string, attributes: Attributes): BatchingRule | undefined {
-  return primitive === "opaque" ? rules.get((attributes as OpaqueAttributes).kernel) : undefined;
+  if (primitive !== "opaque") return undefined;
+  const { kernel, batching } = attributes as OpaqueAttributes;
+  return rules.get(kernel) ?? (batching && usersOwn);
 }
+
+/** Why an operation without a way to run for all slices at once is a loop. */
+export function reasonOfLoop(operation: string, attributes: Attributes): string {
+  return (attributes as Partial<OpaqueAttributes>).batching?.reason ?? `${operation} has no batching rule`;
+}
+
+/** The rule that came with the operation, from a file of the user's own. Inputs for which it has no case of their own are repeated. */
+const usersOwn: BatchingRule = (builder, inputs, axes, size, { batching }) => {
+  const { cases } = batching!;
+  const isOwn = (batched: boolean, index: number): boolean => batched === (axes[index] !== null);
+  const own = cases.find(({ batched }) => batched.every(isOwn));
+  const wider = cases.find(({ batched }) => batched.every((each, index) => each || axes[index] === null));
+  const { graph, batched } = own ?? wider ?? { graph: null, batched: [] };
+  if (graph === null) return null;
+  const values = inputs.map((input, index) =>
+    batched[index] ? materializeBatch(builder, input, axes[index], size) : input,
+  );
+  const outputs = emitAtSize(builder, graph, values, size);
+  return { outputs, axes: outputs.map(() => 0) };
+};
 
 /**
  * The rule of an operation for which every element along the first axis of its inputs and outputs stands for itself, as

@@ -3,7 +3,7 @@ import { argumentsOf, type Equation, type Graph, type Value } from "../graph/gra
 import { newBuilder, primitiveOf } from "../primitives";
 import type { LoopAxis, OpaqueAttributes } from "../primitives/attributes";
 import { map } from "../primitives/ops";
-import { batchingRuleOf } from "./batching";
+import { batchingRuleOf, reasonOfLoop } from "./batching";
 import { materializeBatch, batchToFront } from "../primitives/makers";
 import type { GraphTransforms } from "../primitives/primitive";
 import { graphTransforms } from "./graph-transforms";
@@ -88,7 +88,7 @@ function loop(
     inputs.map((input, index) => (axes[index] === null ? input : batchToFront(builder, input, axes[index]))),
     axes.map((axis) => axis !== null),
     size,
-    { fallback: { operation, reason: `${operation} has no batching rule`, over } },
+    { fallback: { operation, reason: reasonOfLoop(operation, equation.attributes), over } },
   );
   return { outputs: results, axes: results.map(() => 0) };
 }

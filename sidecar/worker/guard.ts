@@ -7,7 +7,7 @@ import { placeOfError, userFrames } from "../sources/tfjs/places";
 import { limitAllocations } from "./allocations";
 import { forbidEnding } from "./ending";
 import { endProcessGroup, faultOf, reportFault } from "./faults";
-import type { Limits } from "./messages";
+import type { Limits, ModelRequest } from "./messages";
 import { accountForTimers } from "./timers";
 import type { Watchdog } from "./watchdog";
 
@@ -15,7 +15,12 @@ import type { Watchdog } from "./watchdog";
  * Runs user code under every limit there is: whatever it does, the user is told what and in which line. There is one call
  * for each process: some of its code may still run when this is done, and is not to end the process then either.
  */
-export async function guarded<T>(file: string, limits: Limits, watchdog: Watchdog, run: () => Promise<T>): Promise<T> {
+export async function guarded<T>(
+  { file, batchingRules = [] }: Pick<ModelRequest, "file" | "batchingRules">,
+  limits: Limits,
+  watchdog: Watchdog,
+  run: () => Promise<T>,
+): Promise<T> {
   forbidEnding((call) =>
     endWith(new ModelError(`the model's code ends the process (${call}); take this call out`, placeIn(file))),
   );
@@ -23,7 +28,8 @@ export async function guarded<T>(file: string, limits: Limits, watchdog: Watchdo
   process.on("uncaughtException", (error: unknown) => endWith(stray(error, evaluating ? file : null)));
   const undo = [accountForTimers()];
   // What a data file holds is its size on disk; only code can ask for anything.
-  if (isCodeFile(file)) undo.push(limitAllocations(allocationLimit(file, limits.codeMemory)));
+  if (isCodeFile(file) || batchingRules.length > 0)
+    undo.push(limitAllocations(allocationLimit(file, limits.codeMemory)));
   watchdog.evaluating(file, limits.timeLimit);
   try {
     return await run();

@@ -53,7 +53,7 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
     partial: request.kind === "jacobian" ? partialFile(request.job.out, process.pid) : null,
   });
   const load = async (model: ModelRequest): Promise<Model> => {
-    const loaded = await guarded(model.file, limits, watchdog, () =>
+    const loaded = await guarded(model, limits, watchdog, () =>
       loadModel({ ...model, onRead: (files) => send({ kind: "read", files }) }),
     );
     send({ kind: "traced" });

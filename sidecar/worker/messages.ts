@@ -31,6 +31,8 @@ export interface ModelRequest {
   readonly export: string | null;
   readonly inputs: readonly InputOption[];
   readonly batch: number;
+  /** Code files with batching rules. */
+  readonly batchingRules?: readonly string[];
 }
 
 export interface JacobianJob {

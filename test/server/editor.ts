@@ -38,6 +38,7 @@ export const defaults: Settings = {
   batch: 100,
   device: "Tesla V100 16GB",
   targetMemory: "",
+  batchingRules: [],
   engine: "auto",
   timeLimit: 30,
   codeMemory: "2GiB",

@@ -1,6 +1,7 @@
 import type { Equation, Source } from "../../graph/graph";
 import { newArray, sizeOf, type Shape } from "../../graph/types";
 import { flopsOf, followExamples } from "../../transforms";
+import { fillRandomly, generator } from "./random";
 import type { Subject } from "./subject";
 import { tf } from "./tensorflow";
 import { typedArray } from "./trace";
@@ -88,12 +89,7 @@ function mixes(equation: Equation | null): string {
 async function independentByValues(subject: Subject, outputShapes: readonly Shape[]): Promise<boolean> {
   const random = generator(7);
   const examples = subject.inputs.map(({ shape, dtype }) =>
-    [0, 1, 2].map(() => {
-      const data = newArray(dtype, sizeOf(shape));
-      // Integers may be indices: 0 and 1 are in any range.
-      for (let i = 0; i < data.length; i++) data[i] = dtype === "float32" ? 2 * random() - 1 : Math.round(random());
-      return data;
-    }),
+    [0, 1, 2].map(() => fillRandomly(newArray(dtype, sizeOf(shape)), random)),
   );
   const run = async (members: readonly number[]): Promise<ArrayLike<number>[]> => {
     const tensors = subject.inputs.map(({ shape, dtype, batched }, index) => {
@@ -121,15 +117,4 @@ function agree(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
     if (Math.abs(a[i] - b[i]) > TOLERANCE * Math.max(scale, 1e-30)) return false;
   }
   return true;
-}
-
-/** Repeatable random numbers between 0 and 1 (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

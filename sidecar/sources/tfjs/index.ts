@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { ModelError } from "../../graph/errors";
 import type { Model } from "../model";
 import { assembleModel, type Description } from "./assemble";
+import { loadBatchingRules, ruleProblems } from "./batching-rules";
 import { isCodeFile, readCode, topLevelBindings } from "./bindings";
 import { evaluate } from "./bundle";
 import { namedExport, onlyExport } from "./exports";
@@ -10,6 +11,7 @@ import { functionSubject } from "./function";
 import { graphModelSubject } from "./graph-model";
 import type { InputOption } from "./inputs";
 import { layersModelSubject } from "./layers-model";
+import { forgetOpaque } from "./opaque-trace";
 import { recordingBackend } from "./runtime";
 import { tf } from "./tensorflow";
 import { ReadWhileTracing } from "./trace";
@@ -27,16 +29,41 @@ export interface LoadRequest {
   readonly batch: number;
   /** Told of the files of the user's own whose code is about to be run, also where that fails. */
   readonly onRead?: (files: readonly string[]) => void;
+  /** Code files with batching rules for operations that only TensorFlow.js can run. */
+  readonly batchingRules?: readonly string[];
 }
 
 /** Reads a TensorFlow.js model, from code or as it was saved. */
 export async function loadTfjsModel(request: LoadRequest): Promise<Model> {
   const file = resolve(request.file);
   recordingBackend();
-  return isCodeFile(file) ? loadCode({ ...request, file }) : loadSaved({ ...request, file });
+  forgetOpaque();
+  // What is about to be run is told more than once: the model's files, and those of each file of rules
+  const read: string[] = [];
+  const onRead = (files: readonly string[]): void => {
+    read.push(...files);
+    request.onRead?.([...read]);
+  };
+  let ruleFiles: string[] = [];
+  const loadRules = async (): Promise<void> => {
+    ruleFiles = await loadBatchingRules(request.batchingRules ?? [], onRead);
+  };
+  const asked = { ...request, file, onRead, loadRules };
+  const model = await (isCodeFile(file) ? loadCode(asked) : loadSaved(asked));
+  const problems = ruleProblems();
+  return {
+    ...model,
+    files: [...model.files, ...ruleFiles.filter((each) => !model.files.includes(each))],
+    ...(problems.length > 0 ? { ruleProblems: problems } : {}),
+  };
 }
 
-async function loadCode(request: LoadRequest): Promise<Model> {
+/** Rules are for the tracing of a model whose code has been run: it may register the operations that they are for. */
+interface RuleLoading extends LoadRequest {
+  readonly loadRules: () => Promise<void>;
+}
+
+async function loadCode(request: RuleLoading): Promise<Model> {
   const { file, inputs, batch } = request;
   const code = readCode(file);
   forgetVariables();
@@ -47,6 +74,7 @@ async function loadCode(request: LoadRequest): Promise<Model> {
       request.export === null
         ? await onlyExport(file, evaluated, bindings)
         : await namedExport(file, request.export, evaluated, bindings);
+    await request.loadRules();
     const { files } = evaluated;
     const description = { file, export: name, format: "tfjs-code", source, files } as const;
     if (value instanceof tf.GraphModel) return await assembleGraphModel(value, request, description);
@@ -60,11 +88,12 @@ async function loadCode(request: LoadRequest): Promise<Model> {
   }
 }
 
-async function loadSaved(request: LoadRequest): Promise<Model> {
+async function loadSaved(request: RuleLoading): Promise<Model> {
   const saved = readSavedModel(request.file);
   if (request.export !== null) {
     throw new ModelError(`a saved model has no binding ${request.export}; leave out #${request.export}`);
   }
+  await request.loadRules();
   const artifacts = artifactsOf(saved);
   const handler = tf.io.fromMemory(artifacts);
   const source = placeOf(saved, '"modelTopology"');

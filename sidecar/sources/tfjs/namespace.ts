@@ -1,6 +1,6 @@
 import { customGrad } from "./custom-gradient";
 import { FileHandler, fileRouter } from "./file-handler";
-import { recordingBackend } from "./runtime";
+import { recordingBackend, registerKernel } from "./runtime";
 import { tf } from "./tensorflow";
 
 /**
@@ -34,6 +34,7 @@ function makeNamespace(): Namespace {
     removeBackend: nothing,
     ready: () => Promise.resolve(),
     customGrad,
+    registerKernel,
     setWasmPaths: nothing,
     setWasmPath: nothing,
     setThreadsCount: nothing,

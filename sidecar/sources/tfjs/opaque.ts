@@ -1,7 +1,8 @@
 import type { Equation } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import type { OpaqueAttributes } from "../../primitives/attributes";
-import { FRAMEWORK, namedInputs } from "./opaque-trace";
+import { namedInputs } from "./kernel-call";
+import { FRAMEWORK } from "./opaque-trace";
 import { recordingBackend } from "./runtime";
 import { tf } from "./tensorflow";
 import { dtypeOf, typedArray } from "./trace";

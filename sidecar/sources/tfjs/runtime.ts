@@ -5,7 +5,8 @@ import { RecordingBackend } from "./backend";
 import { observeLayers } from "./layers";
 import { lowerings } from "./lowerings";
 import type { KernelCall } from "./lowerings/kernel";
-import { outputTypes, recordOpaque, type KernelFunc } from "./opaque-trace";
+import type { KernelFunc } from "./kernel-call";
+import { outputTypes, recordOpaque, refuseOpenShape } from "./opaque-trace";
 import { tf } from "./tensorflow";
 import { activeTrace, currentPlace, typedArray, dtypeOf, type Trace } from "./trace";
 import { observeVariables } from "./variables";
@@ -25,6 +26,9 @@ const unshaped = new Set([
 ]); // prettier-ignore
 
 let backend: RecordingBackend | null = null;
+
+/** Names of kernels that user code has registered. */
+const customKernels = new Set<string>();
 
 /** The recording backend, registered and active. The first call sets up this process's TensorFlow.js. */
 export function recordingBackend(): RecordingBackend {
@@ -46,6 +50,26 @@ export function recordingBackend(): RecordingBackend {
   observeLayers();
   observeVariables(created);
   return created;
+}
+
+/**
+ * `tf.registerKernel` for user code: an operation of the user's own, for TensorFlow.js's cpu backend, runs on ours as well.
+ * One of TensorFlow.js's own keeps the meaning that it has here.
+ */
+export function registerKernel(config: tf.KernelConfig): void {
+  const { kernelName, backendName, kernelFunc } = config;
+  const isCustom = customKernels.has(kernelName);
+  const isKnown = tf.getKernel(kernelName, BACKEND) !== undefined;
+  if (backendName !== "cpu" || (isKnown && !isCustom)) {
+    tf.registerKernel(config);
+    return;
+  }
+  // A file that is read once more registers it once more
+  if (isCustom) for (const name of [backendName, BACKEND]) tf.unregisterKernel(kernelName, name);
+  customKernels.add(kernelName);
+  tf.registerKernel(config);
+  const compute = kernelFunc as unknown as KernelFunc;
+  tf.registerKernel({ ...config, backendName: BACKEND, kernelFunc: recording(kernelName, compute) as never });
 }
 
 function recording(kernel: string, compute: KernelFunc): KernelFunc {
@@ -93,7 +117,9 @@ function record(
   const outputs = builder.at(place, () => {
     try {
       const lowered = Object.hasOwn(lowerings, kernel) ? lowerings[kernel](builder, call) : null;
-      return lowered ?? recordOpaque(builder, call, inputs, backend, compute);
+      if (lowered !== null) return lowered;
+      if (customKernels.has(kernel)) refuseOpenShape(inputs, call, backend, compute);
+      return recordOpaque(builder, call, inputs, backend, compute);
     } catch (error) {
       if (error instanceof ModelError) throw error;
       throw new ModelError(complaint(error, call, inputs, backend, compute), place);

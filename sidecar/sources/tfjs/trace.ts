@@ -21,11 +21,15 @@ export class Trace {
   /** Told of variables that are made during the trace. */
   onVariable: ((variable: tf.Variable) => void) | null = null;
 
-  constructor(readonly builder: Builder) {}
+  /** @param fewest elements from which on an array of one and the same number is a broadcast scalar */
+  constructor(
+    readonly builder: Builder,
+    private readonly fewest = 17,
+  ) {}
 
   /** A trace of the same values into a builder of its own. */
   derive(): Trace {
-    const derived = new Trace(this.builder.child());
+    const derived = new Trace(this.builder.child(), this.fewest);
     derived.values = this.values;
     derived.used = this.used;
     return derived;
@@ -64,7 +68,7 @@ export class Trace {
   private makeConstant(elements: ArrayLike<number>, shape: readonly number[], dtype: DType): Value {
     const size = sizeOf(shape);
     if (size === 1) return this.builder.scalar(elements[0], dtype, shape.length);
-    if (size > 16 && isUniform(elements)) return full(this.builder, shape, dtype, elements[0]);
+    if (size >= this.fewest && isUniform(elements)) return full(this.builder, shape, dtype, elements[0]);
     return this.builder.constant(typedArray(elements, dtype), shape, dtype);
   }
 }
