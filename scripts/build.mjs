@@ -31,7 +31,8 @@ const programs = [
   { source: "sidecar/server/planning-thread.ts", output: "planning" },
   { source: "sidecar/worker/boot.ts", output: "worker" },
   // Loaded from V8's code cache, where import() does not work: packages are required instead
-  { source: "sidecar/worker/main.ts", output: "worker-main", options: { supported: { "dynamic-import": false } } },
+  // (those of zarrita's compressions are not there: kernels are kept as they are)
+  { source: "sidecar/worker/main.ts", output: "worker-main", options: lazily("numcodecs/*") },
   { source: "sidecar/worker/watchdog-thread.ts", output: "watchdog" },
 ];
 

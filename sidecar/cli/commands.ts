@@ -4,7 +4,9 @@ import { analyze } from "../analysis/analyze";
 import { detectDevice, detectDevices, namedDevice, parseMemory, type Device } from "../devices/detect";
 import { engineNames, type EngineName } from "../engines";
 import { ownTensorFlowFolder } from "../engines/tensorflow/find";
+import { parseTimes } from "../kernel/prediction";
 import { strategies, type Strategy } from "../quantities/jacobian";
+import { ntkForms, ntkMethods } from "../quantities/ntk";
 import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
 import { messageOf } from "../graph/errors";
 import {
@@ -17,9 +19,9 @@ import {
   type Wheel,
 } from "../setup/tensorflow";
 import { ask } from "../worker/client";
-import type { Limits } from "../worker/messages";
+import type { Limits, NtkJob, PredictJob } from "../worker/messages";
 import { formatBytes } from "../protocol/text";
-import { analysisText, jacobianText, planText, setupText } from "./text";
+import { analysisText, jacobianText, ntkText, planText, predictText, setupText } from "./text";
 
 /** The command was misused: exit code 2. */
 export class UsageError extends Error {
@@ -109,6 +111,111 @@ export const commands: Record<string, Command> = {
       );
       if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
       print(options, { ...report, out }, () => jacobianText(report, out));
+    },
+  },
+
+  ntk: {
+    usage:
+      "kernelscope ntk MODEL[#EXPORT] --x1 a.npy [--x2 b.npy] --out ntk.npy [--form full | trace | diagonal] " +
+      "[--method auto | contraction | vector-products | structured] [--trace sum | mean] [--engine E] " +
+      "[--tile-memory 1GiB] [--keep-tiles] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... " +
+      "[--time-limit SECONDS] [--code-memory 2GiB] [--json]",
+    options: {
+      x1: string,
+      x2: string,
+      out: string,
+      form: string,
+      method: string,
+      trace: string,
+      engine: string,
+      "tile-memory": string,
+      "keep-tiles": flag,
+      "batching-rules": strings,
+      "no-cache": flag,
+      input: strings,
+      "time-limit": string,
+      "code-memory": string,
+      json: flag,
+    },
+    async run(options, positionals) {
+      const out = required("--out", options.out);
+      const memory = options["tile-memory"];
+      const job: NtkJob = {
+        x1: { kind: "file", file: required("--x1", options.x1) },
+        x2: typeof options.x2 === "string" ? { kind: "file", file: options.x2 } : null,
+        form: oneOf("--form", options.form, ntkForms) ?? "full",
+        trace: oneOf("--trace", options.trace, ["sum", "mean"] as const) ?? "sum",
+        method: options.method === "auto" ? null : oneOf("--method", options.method, ntkMethods),
+        engine: oneOf<EngineName>("--engine", options.engine, engineNames),
+        exclude: [],
+        out,
+        keepTiles: options["keep-tiles"] === true,
+        tileMemory: typeof memory === "string" ? misuse(() => parseMemory("--tile-memory", memory)) : null,
+        cache: workerOptions(options).cache,
+      };
+      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
+      const report = await ask<"ntk">(
+        { kind: "ntk", model: request, job },
+        { ...workerOptions(options), onProgress: showProgress },
+      );
+      if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      print(options, { ...report, out }, () => ntkText(report, out));
+    },
+  },
+
+  predict: {
+    usage:
+      "kernelscope predict MODEL[#EXPORT] --x-train a.npy --y-train y.npy --x-test b.npy [--y-test z.npy] " +
+      "--learning-rate R --times 0,10,100,inf --out pred.npz [--training flow | descent] [--form full | trace] " +
+      "[--engine E] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--time-limit SECONDS] " +
+      "[--code-memory 2GiB] [--json]",
+    options: {
+      "x-train": string,
+      "y-train": string,
+      "x-test": string,
+      "y-test": string,
+      "learning-rate": string,
+      times: string,
+      out: string,
+      training: string,
+      form: string,
+      engine: string,
+      "batching-rules": strings,
+      "no-cache": flag,
+      input: strings,
+      "time-limit": string,
+      "code-memory": string,
+      json: flag,
+    },
+    async run(options, positionals) {
+      const out = required("--out", options.out);
+      const rate = Number(required("--learning-rate", options["learning-rate"]));
+      if (!(rate > 0 && Number.isFinite(rate))) {
+        throw new UsageError(`--learning-rate ${String(options["learning-rate"])}: give a number above 0`);
+      }
+      const times = required("--times", options.times);
+      const job: PredictJob = {
+        train: { x: required("--x-train", options["x-train"]), y: required("--y-train", options["y-train"]) },
+        test: {
+          x: required("--x-test", options["x-test"]),
+          y: typeof options["y-test"] === "string" ? options["y-test"] : null,
+        },
+        learningRate: rate,
+        times: misuse(() => parseTimes(times)),
+        training: oneOf("--training", options.training, ["flow", "descent"] as const) ?? "flow",
+        form: oneOf("--form", options.form, ["full", "trace"] as const),
+        engine: oneOf<EngineName>("--engine", options.engine, engineNames),
+        exclude: [],
+        out,
+        cache: workerOptions(options).cache,
+      };
+      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
+      const report = await ask<"predict">(
+        { kind: "predict", model: request, job },
+        { ...workerOptions(options), onProgress: showProgress },
+      );
+      if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      print(options, { ...report, out }, () => predictText(report, out));
     },
   },
 

@@ -1,8 +1,8 @@
 import type { Analysis } from "../protocol/analysis";
-import { formatBytes, formatRuns, takenBytes } from "../protocol/text";
+import { formatBytes, formatCount, formatRuns, takenBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { Installed, SetupPlan } from "../setup/tensorflow";
-import type { JacobianReport } from "../worker/messages";
+import type { JacobianReport, NtkReport, PredictReport } from "../worker/messages";
 
 /** What the commands print for people; it may change, unlike the JSON. */
 
@@ -97,6 +97,52 @@ export function jacobianText(report: JacobianReport, out: string): string {
     "",
     table([["parameter", "array [example, ...output, ...parameter]"], ...rows], []),
     "",
+    `computed in ${seconds.toFixed(2)} s on ${device} (${engine})`,
+    `written to ${out}; read it with numpy.load("${out}")`,
+  ].join("\n");
+}
+
+export function ntkText(report: NtkReport, out: string): string {
+  const { shape, form, trace, method, tile, engine, device, seconds, layers, eigenvalues, spectrum } = report;
+  const most = layers.filter(({ share }) => share > 0).sort((a, b) => b.share - a.share);
+  const tiles = tile < Math.max(shape[0], shape[1]) ? `, in tiles of ${formatCount(tile)} examples` : "";
+  const told: [string, number | null | undefined][] = [
+    ["largest eigenvalue", eigenvalues.at(0)],
+    ["condition number", spectrum?.conditionNumber],
+    ["effective rank", spectrum?.effectiveRank],
+    ["largest stable learning rate", spectrum?.largestLearningRate],
+  ];
+  return [
+    `The neural tangent kernel ${formatShape(shape)} (${form}${trace ? `, the ${trace} over outputs` : ""}), by ${method}${tiles}:`,
+    "",
+    ...(most.length === 0
+      ? []
+      : [table([["parameter", "part"], ...most.map((each) => [each.parameter, formatPart(each.share)])], [1]), ""]),
+    ...told.flatMap(([name, value]) => (typeof value === "number" ? [`${name}: ${value.toPrecision(4)}`] : [])),
+    `computed in ${seconds.toFixed(2)} s on ${device} (${engine})`,
+    `written to ${out}; read it with numpy.load("${out}")`,
+  ].join("\n");
+}
+
+function formatPart(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+export function predictText(report: PredictReport, out: string): string {
+  const { times, trainLoss, testLoss, stable, largestLearningRate, form, engine, device, seconds } = report;
+  const rows = times.map((time, index) => [
+    time === null ? "inf" : String(time),
+    trainLoss[index].toPrecision(4),
+    ...(testLoss ? [testLoss[index].toPrecision(4)] : []),
+  ]);
+  const rate =
+    largestLearningRate === null ? "" : `; the largest stable learning rate is ${largestLearningRate.toPrecision(4)}`;
+  return [
+    `What gradient ${report.training} makes of the linearised model, by its kernel (${form}):`,
+    "",
+    table([["time", "train loss", ...(testLoss ? ["test loss"] : [])], ...rows], [0, 1, 2]),
+    "",
+    stable ? `stable${rate}` : `it diverges${rate}`,
     `computed in ${seconds.toFixed(2)} s on ${device} (${engine})`,
     `written to ${out}; read it with numpy.load("${out}")`,
   ].join("\n");

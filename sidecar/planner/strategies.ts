@@ -297,7 +297,7 @@ function iterationsOf(graph: Graph): number {
   return most;
 }
 
-function secondsOf(graph: Graph, { flops, movedBytes }: Plan, speed: Speed): number {
+export function secondsOf(graph: Graph, { flops, movedBytes }: Plan, speed: Speed): number {
   return (
     flops / speed.flopsPerSecond + movedBytes / speed.bytesPerSecond + operationsOf(graph) * speed.secondsPerOperation
   );

@@ -1,4 +1,4 @@
-import { accessSync, constants, renameSync, rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { jacobianShape, withoutParameters } from "../analysis/analyze";
 import { cacheFolder } from "../cache/folder";
@@ -6,19 +6,15 @@ import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
 import type { EngineName } from "../engines";
 import type { Executable } from "../engines/engine";
-import { isZip } from "../formats/zip";
-import { reasonOf, withFile } from "../formats/file";
-import { readNpy, tensorOf, type NpyArray } from "../formats/npy";
-import { NpzWriter, readNpz } from "../formats/npz";
+import { NpzWriter } from "../formats/npz";
 import { ModelError } from "../graph/errors";
 import { argumentsOf } from "../graph/graph";
 import type { Tensor } from "../graph/tensor";
-import { formatShape, sameShape } from "../graph/types";
 import { jacobianGraph, type Strategy } from "../quantities/jacobian";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { checkResultFits, chooseWhatFits, placeOfEngine } from "./memory";
-import { randomInputs } from "./random-inputs";
+import { checkFolder, readInputs } from "./inputs";
 import { partialFile, type JacobianJob, type JacobianReport } from "./messages";
 
 /** Computes a Jacobian and writes it: the arrays never leave the worker. */
@@ -79,67 +75,6 @@ export async function runJacobian(
   } finally {
     await executable?.dispose();
     await engine.dispose();
-  }
-}
-
-/** The number of examples, and the inputs of a model once it is known. */
-function readInputs(inputs: JacobianJob["inputs"]): {
-  readonly batch: number;
-  readonly tensorsFor: (model: Model) => Map<string, Tensor>;
-} {
-  if (inputs.kind === "random") {
-    const { batch, seed } = inputs;
-    return { batch, tensorsFor: (model) => randomInputs(model, batch, seed) };
-  }
-  const { file } = inputs;
-  const arrays = readArrays(file);
-  const batch = arrays.values().next().value?.shape[0] ?? 1;
-  if (batch === 0) throw new ModelError(`${file}: holds no examples; its first axis is the batch`);
-  return { batch, tensorsFor: (model) => matchInputs(model, arrays, batch, file) };
-}
-
-/** The arrays of a .npy file (named "") or an .npz file. */
-function readArrays(file: string): Map<string, NpyArray> {
-  return withFile(file, (source) => {
-    if (!isZip(source)) return new Map([["", readNpy(source)]]);
-    return new Map(Array.from(readNpz(source), ([name, member]) => [name, readNpy(member)]));
-  });
-}
-
-/** The model's inputs as tensors with the batch axis first, checked against what it takes. */
-function matchInputs(model: Model, arrays: Map<string, NpyArray>, batch: number, file: string): Map<string, Tensor> {
-  const tensors = new Map<string, Tensor>();
-  for (const { name, shape, dtype } of model.inputs) {
-    const array = arrays.get(name) ?? (model.inputs.length === 1 ? arrays.values().next().value : undefined);
-    if (array === undefined) {
-      throw new ModelError(
-        `${file}: has no array ${name}; save one array for each input with numpy.savez(file, ${name}=...)`,
-      );
-    }
-    const expected = [batch, ...shape];
-    if (!sameShape(array.shape, expected)) {
-      const wanted = `[N${shape.map((extent) => `,${extent}`).join("")}]`;
-      throw new ModelError(
-        `${array.name}: has shape ${formatShape(array.shape)}, but the input ${name} takes ${wanted}`,
-      );
-    }
-    const tensor = tensorOf(array, dtype);
-    if (tensor === null) {
-      throw new ModelError(
-        `${array.name}: holds ${array.type}, but the input ${name} takes ${dtype}; convert it with .astype("${dtype}")`,
-      );
-    }
-    tensors.set(name, tensor);
-  }
-  return tensors;
-}
-
-/** Better before the work than after it. */
-function checkFolder(path: string): void {
-  try {
-    accessSync(dirname(path), constants.W_OK);
-  } catch (error) {
-    throw new ModelError(`${path}: cannot be written (${reasonOf(error)}).`);
   }
 }
 

@@ -7,6 +7,8 @@ import { faultOf } from "./faults";
 import { guarded } from "./guard";
 import { runJacobian } from "./jacobian";
 import { MemoryError } from "./memory";
+import { runNtk } from "./ntk";
+import { runPredict } from "./predict";
 import { partialFile, type ModelRequest, type Order, type Replies, type Reply } from "./messages";
 import { Watchdog } from "./watchdog";
 
@@ -50,7 +52,7 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
   const watchdog = new Watchdog({
     parent: process.ppid,
     heapLimit: getHeapStatistics().heap_size_limit,
-    partial: request.kind === "jacobian" ? partialFile(request.job.out, process.pid) : null,
+    partial: "job" in request ? partialFile(request.job.out, process.pid) : null,
   });
   const load = async (model: ModelRequest): Promise<Model> => {
     const loaded = await guarded(model, limits, watchdog, () =>
@@ -66,6 +68,16 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
     }
     case "jacobian":
       return runJacobian(request.job, {
+        load: (batch) => load({ ...request.model, batch }),
+        progress: (fraction) => send({ kind: "progress", fraction }),
+      });
+    case "ntk":
+      return runNtk(request.job, {
+        load: (batch) => load({ ...request.model, batch }),
+        progress: (fraction) => send({ kind: "progress", fraction }),
+      });
+    case "predict":
+      return runPredict(request.job, {
         load: (batch) => load({ ...request.model, batch }),
         progress: (fraction) => send({ kind: "progress", fraction }),
       });

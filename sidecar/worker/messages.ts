@@ -1,7 +1,9 @@
 import type { Source } from "../graph/graph";
 import type { DType, Shape } from "../graph/types";
 import type { JacobianInputs } from "../protocol/messages";
+import type { Spectrum } from "../kernel/spectrum";
 import type { Strategy } from "../quantities/jacobian";
+import type { NtkForm, NtkMethod } from "../quantities/ntk";
 import type { InputOption } from "../sources/tfjs/inputs";
 import type { Model } from "../sources/model";
 import type { EngineName, EngineStatus } from "../engines";
@@ -24,6 +26,8 @@ export interface Order {
 export type Request =
   | { readonly kind: "trace"; readonly model: ModelRequest }
   | { readonly kind: "jacobian"; readonly model: ModelRequest; readonly job: JacobianJob }
+  | { readonly kind: "ntk"; readonly model: ModelRequest; readonly job: NtkJob }
+  | { readonly kind: "predict"; readonly model: ModelRequest; readonly job: PredictJob }
   | { readonly kind: "engines" };
 
 export interface ModelRequest {
@@ -49,6 +53,44 @@ export interface JacobianJob {
   readonly cache: boolean;
 }
 
+export interface NtkJob {
+  readonly x1: JacobianInputs;
+  /** Null for the kernel of x1 with itself. */
+  readonly x2: JacobianInputs | null;
+  readonly form: NtkForm;
+  /** Of the form `trace`. */
+  readonly trace: "sum" | "mean";
+  /** Null for the quickest by estimate. */
+  readonly method: NtkMethod | null;
+  readonly engine: EngineName | null;
+  /** Names of trainable parameters that are left out. */
+  readonly exclude: readonly string[];
+  /** The .npy file to write. Beside it, in a folder of this name with `.tiles`, stand the tiles until it is written. */
+  readonly out: string;
+  /** Whether the tiles stay when it is. */
+  readonly keepTiles: boolean;
+  /** Bytes that one tile may take, or null for the usual. */
+  readonly tileMemory: number | null;
+  readonly cache: boolean;
+}
+
+export interface PredictJob {
+  /** .npy files: examples, and what the outputs are trained towards, [N, ...output]. */
+  readonly train: { readonly x: string; readonly y: string };
+  readonly test: { readonly x: string; readonly y: string | null };
+  readonly learningRate: number;
+  /** In steps of the learning rate. */
+  readonly times: readonly number[];
+  readonly training: "flow" | "descent";
+  /** Null for `full`, or where that is too large for a decomposition, `trace`. */
+  readonly form: "full" | "trace" | null;
+  readonly engine: EngineName | null;
+  readonly exclude: readonly string[];
+  /** The .npz file to write. */
+  readonly out: string;
+  readonly cache: boolean;
+}
+
 /** The model without its weights, which stay in the worker. */
 export type TracedModel = Omit<Model, "weights">;
 
@@ -68,9 +110,52 @@ export interface JacobianReport {
   readonly measuredPeakBytes: number;
 }
 
+export interface NtkReport {
+  /** Of the kernel. */
+  readonly shape: Shape;
+  readonly form: NtkForm;
+  readonly trace: "sum" | "mean" | null;
+  readonly method: NtkMethod;
+  /** Examples of a tile's side. */
+  readonly tile: number;
+  readonly engine: string;
+  readonly device: string;
+  /** Of all tiles that were computed in this run, with their compilation. */
+  readonly seconds: number;
+  readonly predictedPeakBytes: number;
+  readonly measuredPeakBytes: number;
+  /** Each parameter's part of the kernel: the norm of its part, as a share of the sum of these norms. None by vector products. */
+  readonly layers: readonly { readonly parameter: string; readonly share: number }[];
+  /** In descending order. Empty where the kernel is not symmetric, of the form `diagonal`, or too large. */
+  readonly eigenvalues: readonly number[];
+  readonly conditionNumber: number | null;
+  /** What else is told of the eigenvalues; null where there are none. */
+  readonly spectrum: Omit<Spectrum, "eigenvalues"> | null;
+}
+
+export interface PredictReport {
+  /** Null is infinity, which JSON does not have. */
+  readonly times: readonly (number | null)[];
+  readonly training: "flow" | "descent";
+  readonly form: "full" | "trace";
+  readonly trainLoss: readonly number[];
+  /** Null without targets of the test examples. */
+  readonly testLoss: readonly number[] | null;
+  /** Whether gradient descent does not diverge. */
+  readonly stable: boolean;
+  readonly largestLearningRate: number | null;
+  /** Of the file that is written. */
+  readonly arrays: readonly { readonly name: string; readonly shape: Shape; readonly dtype: DType }[];
+  readonly engine: string;
+  readonly device: string;
+  readonly seconds: number;
+}
+
 export interface Replies {
   trace: TracedModel;
   jacobian: JacobianReport;
+  ntk: NtkReport;
+  predict: PredictReport;
   engines: readonly EngineStatus[];
 }
 

@@ -31,7 +31,7 @@ const methods: Record<string, KernelOptions> = {
 describe.each(nets)("the kernel of $name", (net) => {
   it("is the product of Jacobians, by every method and in every form", async () => {
     const loaded = await loadKernelNet(net);
-    const { engine } = await pickEngine("reference");
+    const { engine } = await pickEngine("reference", loaded.model.graph);
     for (const form of ntkForms) {
       for (const columns of [true, false]) {
         const expected = await jacobianProduct(loaded, engine, { form, columns });
@@ -46,7 +46,7 @@ describe.each(nets)("the kernel of $name", (net) => {
 
   it("has a structured part for each weight that is multiplied with something", async () => {
     const loaded = await loadKernelNet(net);
-    const { engine } = await pickEngine("reference");
+    const { engine } = await pickEngine("reference", loaded.model.graph);
     const options = {
       form: "trace",
       columns: false,

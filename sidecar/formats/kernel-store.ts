@@ -1,0 +1,198 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as zarr from "zarrita";
+import { sizeOf, type Shape } from "../graph/types";
+import { npyHeader } from "./npy";
+
+/**
+ * A kernel on the disk, tile by tile, as a Zarr group (version 3) that other programs can read: the array `kernel`
+ * [N1, N2, ...] with a chunk for each tile, and the array `norms` with the sums of squares of each parameter's part of
+ * each tile. Chunks are written beside their place and renamed: one that is there is whole.
+ */
+export interface KernelLayout {
+  /** [N1, N2, ...] */
+  readonly shape: Shape;
+  /** Examples of a tile's side: the last tiles of a row and column may have fewer. */
+  readonly tile: number;
+  /** Names of the parameters whose parts are measured; empty where none is. */
+  readonly parameters: readonly string[];
+  /** What the kernel is of: an interrupted one goes on only if this is the same. */
+  readonly fingerprint: string;
+}
+
+export interface KernelTileData {
+  readonly row: number;
+  readonly column: number;
+  /** [rows, columns, ...] */
+  readonly shape: Shape;
+  readonly data: Float32Array;
+  readonly norms: Float32Array | null;
+}
+
+type Store = zarr.AsyncMutable;
+
+export class KernelStore {
+  private constructor(
+    readonly folder: string,
+    readonly layout: KernelLayout,
+    private readonly kernel: zarr.Array<"float32", Store>,
+    private readonly norms: zarr.Array<"float32", Store> | null,
+  ) {}
+
+  /** Makes an empty one in place of whatever was there. */
+  static async create(folder: string, layout: KernelLayout): Promise<KernelStore> {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const store = storeIn(folder);
+    const { shape, tile, parameters } = layout;
+    const [rows, columns] = tilesOf(layout);
+    if (parameters.length > 0) {
+      await zarr.create(zarr.root(store).resolve("/norms"), {
+        shape: [rows, columns, parameters.length],
+        chunkShape: [1, 1, parameters.length],
+        dtype: "float32",
+        fillValue: NaN,
+        dimensionNames: ["tile row", "tile column", "parameter"],
+      });
+    }
+    await zarr.create(zarr.root(store).resolve("/kernel"), {
+      shape: [...shape],
+      chunkShape: [tile, tile, ...shape.slice(2)],
+      dtype: "float32",
+      fillValue: NaN,
+      dimensionNames: ["x1", "x2", "output", "output'"].slice(0, shape.length),
+    });
+    // Last, so that a group with attributes is whole
+    await zarr.create(zarr.root(store), { attributes: { kernelscope: layout } });
+    return KernelStore.open(folder, layout.fingerprint) as Promise<KernelStore>;
+  }
+
+  /** Null where there is none, or one of something else. */
+  static async open(folder: string, fingerprint: string | null = null): Promise<KernelStore | null> {
+    if (!existsSync(join(folder, "zarr.json"))) return null;
+    const root = zarr.root(storeIn(folder));
+    try {
+      const group = await zarr.open(root, { kind: "group" });
+      const layout = group.attrs.kernelscope as KernelLayout;
+      if (fingerprint !== null && layout.fingerprint !== fingerprint) return null;
+      const kernel = await zarr.open(root.resolve("/kernel"), { kind: "array" });
+      const norms = layout.parameters.length === 0 ? null : await zarr.open(root.resolve("/norms"), { kind: "array" });
+      if (!kernel.is("float32") || (norms !== null && !norms.is("float32"))) return null;
+      return new KernelStore(folder, layout, kernel, norms);
+    } catch {
+      // Cut off while it was made, or not of our making: it is made anew
+      return null;
+    }
+  }
+
+  /** Rows and columns of tiles. */
+  get tiles(): readonly [number, number] {
+    return tilesOf(this.layout);
+  }
+
+  has(row: number, column: number): boolean {
+    const rest = this.layout.shape.slice(2).map(() => "0");
+    return existsSync(join(this.folder, "kernel", "c", String(row), String(column), ...rest));
+  }
+
+  /** The first and the number of examples of a row or column of tiles. */
+  span(axis: 0 | 1, index: number): { readonly start: number; readonly count: number } {
+    const { shape, tile } = this.layout;
+    const start = index * tile;
+    return { start, count: Math.min(tile, shape[axis] - start) };
+  }
+
+  async write({ row, column, shape, data, norms }: KernelTileData): Promise<void> {
+    if (norms !== null && this.norms !== null) {
+      const value = { data: norms, shape: [1, 1, norms.length], stride: [norms.length, norms.length, 1] };
+      await zarr.set(this.norms, [zarr.slice(row, row + 1), zarr.slice(column, column + 1), null], value);
+    }
+    // After the norms: a tile that is there has all that belongs to it
+    await zarr.set(this.kernel, this.selection(row, column), { data, shape: [...shape], stride: stridesOf(shape) });
+  }
+
+  async read(row: number, column: number): Promise<KernelTileData> {
+    const { data, shape } = await zarr.get(this.kernel, this.selection(row, column));
+    const norms = await this.readNorms(row, column);
+    return { row, column, shape, data: data, norms };
+  }
+
+  /** Sums of squares of each parameter's part of one tile. */
+  async readNorms(row: number, column: number): Promise<Float32Array | null> {
+    if (this.norms === null) return null;
+    const { data } = await zarr.get(this.norms, [zarr.slice(row, row + 1), zarr.slice(column, column + 1), null]);
+    return data;
+  }
+
+  private selection(row: number, column: number): (zarr.Slice | null)[] {
+    const [rows, columns] = [this.span(0, row), this.span(1, column)];
+    return [
+      zarr.slice(rows.start, rows.start + rows.count),
+      zarr.slice(columns.start, columns.start + columns.count),
+      ...this.layout.shape.slice(2).map(() => null),
+    ];
+  }
+
+  /** The whole kernel as a .npy file, a row of tiles at a time. */
+  async writeNpy(write: (bytes: Uint8Array) => void): Promise<void> {
+    const { shape } = this.layout;
+    write(npyHeader({ shape, dtype: "float32" }));
+    const [rows, columns] = this.tiles;
+    const entry = sizeOf(shape.slice(2));
+    for (let row = 0; row < rows; row++) {
+      const { count } = this.span(0, row);
+      const band = new Float32Array(count * shape[1] * entry);
+      for (let column = 0; column < columns; column++) {
+        const span = this.span(1, column);
+        const { data } = await this.read(row, column);
+        const length = span.count * entry;
+        for (let line = 0; line < count; line++) {
+          band.set(data.subarray(line * length, (line + 1) * length), (line * shape[1] + span.start) * entry);
+        }
+      }
+      write(new Uint8Array(band.buffer));
+    }
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function tilesOf({ shape, tile }: KernelLayout): [number, number] {
+  return [Math.ceil(shape[0] / tile), Math.ceil(shape[1] / tile)];
+}
+
+function stridesOf(shape: Shape): number[] {
+  return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+}
+
+/** Files below a folder. */
+function storeIn(folder: string): Store {
+  return {
+    get(key) {
+      try {
+        return Promise.resolve(readFileSync(join(folder, key)));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return Promise.resolve(undefined);
+        return Promise.reject(error);
+      }
+    },
+    set(key, value) {
+      const path = join(folder, key);
+      const partial = `${path}.${process.pid}.partial`;
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(partial, value);
+      renameSync(partial, path);
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Of what a kernel is made from: texts, and the bytes of arrays. */
+export function fingerprintOf(parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part).update("\0");
+  return hash.digest("hex");
+}

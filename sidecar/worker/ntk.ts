@@ -1,0 +1,408 @@
+import { freemem } from "node:os";
+import { closeSync, openSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { withoutParameters } from "../analysis/analyze";
+import { cacheFolder } from "../cache/folder";
+import { pickEngine, type EngineName } from "../engines";
+import type { Engine, Executable } from "../engines/engine";
+import { measurePeak } from "../engines/peak";
+import { writeFully } from "../formats/file";
+import { fingerprintOf, KernelStore } from "../formats/kernel-store";
+import { bytesOfTensor } from "../formats/npy";
+import { ModelError } from "../graph/errors";
+import { argumentsOf } from "../graph/graph";
+import { printGraph } from "../graph/print";
+import type { Tensor } from "../graph/tensor";
+import { isFloat, sizeOf } from "../graph/types";
+import { maximumRows } from "../kernel/linear-algebra";
+import { spectrumOf, type Spectrum } from "../kernel/spectrum";
+import { planTiles, type NtkSubject, type TiledPlan } from "../planner/ntk";
+import type { JacobianInputs } from "../protocol/messages";
+import { formatBytes } from "../protocol/text";
+import { ntkGraph, type NtkMethod } from "../quantities/ntk";
+import type { Model } from "../sources";
+import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
+import { checkFolder, readInputs } from "./inputs";
+import { MemoryError, placeOfEngine, type EnginePlace } from "./memory";
+import { partialFile, type NtkJob, type NtkReport } from "./messages";
+
+/** A kernel's computation, tile by tile, each of which is on the disk before the next is begun. */
+export interface NtkCallbacks {
+  readonly load: (batch: number) => Promise<Model>;
+  readonly progress: (fraction: number) => void;
+}
+
+/** Memory that tiles take where nothing else is said: what is more makes them hardly quicker. */
+const USUAL_TILE_MEMORY = 1 << 30;
+
+/** Computes a kernel and writes it; what an interrupted run has computed already is taken over. */
+export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Promise<NtkReport> {
+  checkFolder(job.out);
+  const x1 = readInputs(job.x1);
+  const x2 = job.x2 === null ? null : readInputs(job.x2);
+  const model = withoutParameters(await load(Math.min(x1.batch, 2)), job.exclude);
+  const subject: NtkSubject = {
+    ...differentiated(model),
+    form: job.form,
+    trace: job.trace,
+    rows: x1.batch,
+    columns: x2?.batch ?? null,
+  };
+  const examples = { rows: x1.tensorsFor(model), columns: x2?.tensorsFor(model) ?? null };
+  checkFiniteInputs(examples.rows, job.x1);
+  if (job.x2 !== null) checkFiniteInputs(examples.columns!, job.x2);
+  const { engine, name } = await engineFor(job, model);
+  try {
+    const start = performance.now();
+    const { result, addedBytes } = await measurePeak(() =>
+      computeKernel({ model, subject, examples, engine, name }, { ...job, folder: tilesFolder(job.out) }, progress),
+    );
+    const seconds = (performance.now() - start) / 1000;
+    const { store, tiled } = result;
+    await writeKernel(store, job.out);
+    const report = await describe(store, subject, outputsOf(model));
+    if (!job.keepTiles) store.remove();
+    return {
+      ...report,
+      shape: store.layout.shape,
+      form: subject.form,
+      trace: subject.form === "trace" ? subject.trace : null,
+      method: tiled.method,
+      tile: store.layout.tile,
+      engine: name,
+      device: engine.device,
+      seconds,
+      predictedPeakBytes: tiled.largest.plan.peakBytes + tiled.largest.workspaceBytes,
+      measuredPeakBytes: addedBytes,
+    };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** By the model's names of its inputs. */
+type Inputs = ReadonlyMap<string, Tensor>;
+
+export interface Examples {
+  readonly rows: Inputs;
+  /** Null for the rows' own. */
+  readonly columns: Inputs | null;
+}
+
+export interface KernelOf {
+  readonly model: Model;
+  readonly subject: NtkSubject;
+  readonly examples: Examples;
+  readonly engine: Engine;
+  readonly name: EngineName;
+}
+
+interface Manner extends Pick<NtkJob, "method" | "tileMemory"> {
+  /** Where the tiles are kept. */
+  readonly folder: string;
+}
+
+/** Computes what is not in the folder yet. */
+export async function computeKernel(
+  kernel: KernelOf,
+  manner: Manner,
+  progress: (fraction: number) => void,
+): Promise<{ readonly store: KernelStore; readonly tiled: TiledPlan }> {
+  const tiled = chooseTiles(kernel.subject, manner, placeOfEngine(kernel.engine, kernel.name));
+  const store = await storeFor(kernel, tiled, manner);
+  const tiles = new Tiles(kernel);
+  try {
+    await computeTiles(store, tiled.method, tiles, progress);
+  } finally {
+    await tiles.dispose();
+  }
+  return { store, tiled };
+}
+
+/** What a kernel is differentiated with respect to, of a model that has one. */
+export function differentiated(model: Model): Pick<NtkSubject, "graph" | "wrt"> {
+  const wrt = model.parameters.filter(({ trainable }) => trainable).map((parameter) => parameter.name);
+  if (wrt.length === 0) {
+    throw new ModelError(`${model.file}: has no trainable parameters, so there is no kernel`);
+  }
+  const { batch } = model;
+  if (batch.coupled) {
+    throw new ModelError(
+      `the kernel between two examples is not defined where examples depend on one another: ${batch.reason}; make the model one of independent examples`,
+      batch.source,
+    );
+  }
+  checkFiniteWeights(model);
+  return { graph: model.graph, wrt };
+}
+
+/** C: numbers that the floating-point outputs hold for one example. */
+function outputsOf({ outputs }: Model): number {
+  return outputs.reduce((total, { shape, dtype }) => total + (isFloat(dtype) ? sizeOf(shape) : 0), 0);
+}
+
+export function engineFor(job: Pick<NtkJob, "engine" | "cache">, model: Model): ReturnType<typeof pickEngine> {
+  const { wrt } = differentiated(model);
+  const options = {
+    form: "full",
+    trace: "sum",
+    method: "contraction",
+    rows: 1,
+    columns: null,
+    wrt,
+    norms: false,
+  } as const;
+  return pickEngine(job.engine, ntkGraph(model.graph, options).graph, {
+    folders: [dirname(model.file)],
+    cacheDir: job.cache ? cacheFolder("sessions") : undefined,
+  });
+}
+
+/** All that goes into the kernel has to be finite: what is not would be everywhere in it. */
+export function checkFiniteInputs(inputs: Inputs, source: JacobianInputs): void {
+  const name = source.kind === "file" ? source.file : "random inputs";
+  for (const [input, { shape, data }] of inputs) {
+    const index = data.findIndex((value) => !Number.isFinite(value));
+    if (index < 0) continue;
+    const example = Math.floor(index / sizeOf(shape.slice(1)));
+    throw new ModelError(`${name}: example ${example} has ${data[index]} in the input ${input}; give finite numbers`);
+  }
+}
+
+function checkFiniteWeights({ weights, parameters }: Model): void {
+  for (const [name, { data }] of Object.entries(weights)) {
+    const index = data.findIndex((value) => !Number.isFinite(value));
+    if (index < 0) continue;
+    const source = parameters.find((parameter) => parameter.name === name)?.source ?? null;
+    throw new ModelError(
+      `${name} has the weight ${data[index]} (element ${index}), which would be everywhere in the kernel; train the model again or load other weights`,
+      source,
+    );
+  }
+}
+
+function chooseTiles(subject: NtkSubject, { method, tileMemory }: Manner, place: EnginePlace): TiledPlan {
+  const most = Math.min(place.memoryBytes - place.reservedBytes, tileMemory ?? USUAL_TILE_MEMORY);
+  const methods: readonly NtkMethod[] = method === null ? ["structured", "vector-products"] : [method];
+  const tiled = planTiles(subject, methods, { ...place, memoryBytes: most, reservedBytes: 0 });
+  if (tiled !== null) return tiled;
+  const others = planTiles(subject, ["structured"], { ...place, memoryBytes: most, reservedBytes: 0 });
+  throw new MemoryError(
+    `the kernel of a single pair of examples by ${method ?? "any method"} would take more than ${formatBytes(most)}; ` +
+      (others === null ? "use --form trace, or a model with fewer outputs" : "use --method structured, which fits"),
+  );
+}
+
+/** The tiles on the disk: those of an interrupted run of the same, or none yet. */
+async function storeFor(kernel: KernelOf, tiled: TiledPlan, { folder }: Manner): Promise<KernelStore> {
+  const { rows, columns } = kernel.subject;
+  const { shape, parameters } = tiled.largest.made;
+  const fingerprint = fingerprintFor(kernel, tiled.method);
+  // An interrupted run's tiles keep their size, whatever memory there is now
+  const known = await KernelStore.open(folder, fingerprint);
+  if (known !== null) return known;
+  const whole = [rows, columns ?? rows, ...shape.slice(2)];
+  return KernelStore.create(folder, { shape: whole, tile: tiled.tile, parameters, fingerprint });
+}
+
+/** Of all that makes a difference to the numbers. */
+function fingerprintFor({ model, subject, examples, engine, name }: KernelOf, method: NtkMethod): string {
+  const { form, trace, wrt, rows, columns } = subject;
+  const words = [form, trace, method, name, engine.device, String(rows), String(columns), ...wrt];
+  const weights = [...model.graph.parameters, ...model.graph.buffers].map((each) => model.weights[each.name]);
+  const inputs = [examples.rows, examples.columns].flatMap((set) => [...(set?.values() ?? [])]);
+  return fingerprintOf([printGraph(model.graph), ...words, ...[...weights, ...inputs].map(bytesOfTensor)]);
+}
+
+/** Where tiles are kept while a kernel is computed. */
+export function tilesFolder(out: string): string {
+  return `${out}.tiles`;
+}
+
+async function computeTiles(
+  store: KernelStore,
+  method: NtkMethod,
+  tiles: Tiles,
+  progress: (fraction: number) => void,
+): Promise<void> {
+  const [down, across] = store.tiles;
+  const wanted: [number, number][] = [];
+  for (let row = 0; row < down; row++) {
+    for (let column = tiles.isSymmetric ? row : 0; column < across; column++) wanted.push([row, column]);
+  }
+  let done = 0;
+  for (const [row, column] of wanted) {
+    if (!store.has(row, column)) {
+      const part = (fraction: number): void => progress((done + fraction) / wanted.length);
+      const { kernel, norms } = await tiles.compute(store, method, row, column, part);
+      const tile = { row, column, shape: kernel.shape, data: kernel.data as Float32Array, norms };
+      checkFinite(store, tile);
+      // The mirror first: a tile that is there has its mirror
+      if (tiles.isSymmetric && row !== column) await store.write(mirrored(tile));
+      await store.write(tile);
+    }
+    progress(++done / wanted.length);
+  }
+}
+
+type Tile = Parameters<KernelStore["write"]>[0];
+
+/** Theta[m, n, p, o] = Theta[n, m, o, p] */
+function mirrored({ row, column, shape, data, norms }: Tile): Tile {
+  const [rows, columns, outputs = 1, others = 1] = shape;
+  const turned = new Float32Array(data.length);
+  let at = 0;
+  for (let n = 0; n < rows; n++) {
+    for (let m = 0; m < columns; m++) {
+      const block = (m * rows + n) * outputs * others;
+      if (shape.length === 3) {
+        for (let o = 0; o < outputs; o++) turned[block + o] = data[at++];
+      } else {
+        for (let o = 0; o < outputs; o++) for (let p = 0; p < others; p++) turned[block + p * outputs + o] = data[at++];
+      }
+    }
+  }
+  return { row: column, column: row, shape: [columns, rows, ...shape.slice(2)], data: turned, norms };
+}
+
+function checkFinite(store: KernelStore, { row, column, shape, data }: Tile): void {
+  const index = data.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
+  const pair = Math.floor(index / sizeOf(shape.slice(2)));
+  const first = store.span(0, row).start + Math.floor(pair / shape[1]);
+  const second = store.span(1, column).start + (pair % shape[1]);
+  throw new ModelError(
+    `the kernel between the examples ${first} and ${second} is ${data[index]}, though weights and inputs are finite: ` +
+      "numbers overflow on the way; scale the inputs or the weights down",
+  );
+}
+
+/** Compiled graphs for tiles of a few sizes, and the examples that they are given. */
+class Tiles {
+  private readonly compiled = new Map<string, Executable>();
+
+  constructor(private readonly kernel: KernelOf) {}
+
+  get isSymmetric(): boolean {
+    return this.kernel.examples.columns === null;
+  }
+
+  async compute(
+    store: KernelStore,
+    method: NtkMethod,
+    row: number,
+    column: number,
+    onProgress: (fraction: number) => void,
+  ): Promise<{ kernel: Tensor; norms: Float32Array | null }> {
+    const [rows, columns] = [store.span(0, row), store.span(1, column)];
+    const isOwn = this.isSymmetric && row === column;
+    const { graph, executable } = await this.graphFor(method, rows.count, isOwn ? null : columns.count);
+    const second = this.kernel.examples.columns ?? this.kernel.examples.rows;
+    const values = argumentsOf(graph).map(({ name }) => {
+      const own = this.kernel.examples.rows.get(name);
+      if (own) return part(own, rows);
+      const other = name.endsWith("'") ? second.get(name.slice(0, -1)) : undefined;
+      return other ? part(other, columns) : this.kernel.model.weights[name];
+    });
+    const [kernel, norms] = await executable.run(values, { onProgress });
+    return { kernel, norms: norms === undefined ? null : Float32Array.from(norms.data) };
+  }
+
+  private async graphFor(method: NtkMethod, rows: number, columns: number | null) {
+    const { graph } = ntkGraph(this.kernel.subject.graph, {
+      ...this.kernel.subject,
+      rows,
+      columns,
+      method,
+      norms: method !== "vector-products",
+    });
+    const key = `${rows} ${columns}`;
+    const known = this.compiled.get(key);
+    if (known !== undefined) return { graph, executable: known };
+    // The weights do not change while this runs: engines may prepare them once
+    const fixed = new Map(
+      [...graph.parameters, ...graph.buffers].map((member) => [member.value, this.kernel.model.weights[member.name]]),
+    );
+    const executable = await this.kernel.engine.compile(graph, { opaque: new TfjsOpaqueHost(), fixed });
+    this.compiled.set(key, executable);
+    return { graph, executable };
+  }
+
+  async dispose(): Promise<void> {
+    for (const executable of this.compiled.values()) await executable.dispose();
+  }
+}
+
+/** Some of the examples, without a copy. */
+function part({ shape, dtype, data }: Tensor, { start, count }: { start: number; count: number }): Tensor {
+  const size = sizeOf(shape.slice(1));
+  return { shape: [count, ...shape.slice(1)], dtype, data: data.subarray(start * size, (start + count) * size) };
+}
+
+/** Written beside its place and renamed, so that a file of that name is always whole. */
+async function writeKernel(store: KernelStore, path: string): Promise<void> {
+  const partial = partialFile(path, process.pid);
+  try {
+    const descriptor = openSync(partial, "w");
+    try {
+      await store.writeNpy((bytes) => writeFully(descriptor, bytes));
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
+/** What follows from the kernel: its parts, and the spectrum of one that is symmetric and not too large. */
+async function describe(
+  store: KernelStore,
+  { form, trace, columns }: NtkSubject,
+  outputs: number,
+): Promise<Pick<NtkReport, "layers" | "eigenvalues" | "conditionNumber" | "spectrum">> {
+  const layers = await sharesOf(store);
+  const [n, , c = 1] = store.layout.shape;
+  const rows = form === "full" ? n * c : n;
+  const isTold = columns === null && form !== "diagonal" && rows <= maximumRows && 8 * rows * rows < freemem() / 4;
+  if (!isTold) return { layers, eigenvalues: [], conditionNumber: null, spectrum: null };
+  const spectrum = spectrumOf(await wholeKernel(store), form === "full" ? { form } : { form, trace, outputs });
+  const { eigenvalues, ...rest } = spectrum;
+  return {
+    layers,
+    eigenvalues: [...eigenvalues],
+    conditionNumber: spectrum.conditionNumber,
+    spectrum: rest satisfies Omit<Spectrum, "eigenvalues">,
+  };
+}
+
+/** Each parameter's part of the kernel, by the Frobenius norms of the parts, as shares of their sum. */
+async function sharesOf(store: KernelStore): Promise<NtkReport["layers"]> {
+  const { parameters } = store.layout;
+  const squares = new Float64Array(parameters.length);
+  const [down, across] = store.tiles;
+  for (let row = 0; row < down; row++) {
+    for (let column = 0; column < across; column++) {
+      const norms = await store.readNorms(row, column);
+      norms?.forEach((value, index) => (squares[index] += value));
+    }
+  }
+  const norms = squares.map(Math.sqrt);
+  const total = norms.reduce((sum, norm) => sum + norm, 0);
+  return parameters.map((parameter, index) => ({ parameter, share: total > 0 ? norms[index] / total : 0 }));
+}
+
+export async function wholeKernel(store: KernelStore): Promise<Tensor> {
+  const { shape } = store.layout;
+  const bytes: Uint8Array[] = [];
+  await store.writeNpy((piece) => bytes.push(piece));
+  const data = new Float32Array(sizeOf(shape));
+  let at = 0;
+  // The first piece is the file's header
+  for (const piece of bytes.slice(1)) {
+    data.set(new Float32Array(piece.buffer), at);
+    at += piece.byteLength / 4;
+  }
+  return { shape, dtype: "float32", data };
+}

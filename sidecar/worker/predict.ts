@@ -1,0 +1,163 @@
+import { renameSync, rmSync } from "node:fs";
+import { withoutParameters } from "../analysis/analyze";
+import type { Executable } from "../engines/engine";
+import { withFile } from "../formats/file";
+import { readNpy, tensorOf } from "../formats/npy";
+import { NpzWriter } from "../formats/npz";
+import { ModelError } from "../graph/errors";
+import { argumentsOf } from "../graph/graph";
+import type { Tensor } from "../graph/tensor";
+import { formatShape, newArray, sameShape, sizeOf } from "../graph/types";
+import { maximumRows } from "../kernel/linear-algebra";
+import { predict, type Prediction } from "../kernel/prediction";
+import type { Model } from "../sources";
+import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
+import { vmap } from "../transforms";
+import { checkFolder, readInputs } from "./inputs";
+import { partialFile, type PredictJob, type PredictReport } from "./messages";
+import {
+  checkFiniteInputs,
+  computeKernel,
+  differentiated,
+  engineFor,
+  wholeKernel,
+  type Examples,
+  type KernelOf,
+  type NtkCallbacks,
+} from "./ntk";
+
+/** Examples whose outputs are computed at once. */
+const AT_ONCE = 256;
+
+/** Predicts what training makes of the model, by its linearisation at the weights that it has, and writes it. */
+export async function runPredict(job: PredictJob, { load, progress }: NtkCallbacks): Promise<PredictReport> {
+  checkFolder(job.out);
+  const sources = { train: { kind: "file", file: job.train.x }, test: { kind: "file", file: job.test.x } } as const;
+  const given = { train: readInputs(sources.train), test: readInputs(sources.test) };
+  const model = withoutParameters(await load(Math.min(given.train.batch, 2)), job.exclude);
+  if (model.outputs.length !== 1 || model.outputs[0].dtype !== "float32") {
+    throw new ModelError(
+      `${model.file}: has ${model.outputs.length} outputs, and training to targets is predicted for one of floating-point numbers; export a model or function with that one`,
+    );
+  }
+  const inputs = { train: given.train.tensorsFor(model), test: given.test.tensorsFor(model) };
+  checkFiniteInputs(inputs.train, sources.train);
+  checkFiniteInputs(inputs.test, sources.test);
+  const targets = {
+    train: readTargets(job.train.y, model, given.train.batch),
+    test: job.test.y === null ? undefined : readTargets(job.test.y, model, given.test.batch),
+  };
+  const outputs = sizeOf(model.outputs[0].shape);
+  const form = job.form ?? (given.train.batch * outputs <= maximumRows ? "full" : "trace");
+  const { engine, name } = await engineFor(job, model);
+  try {
+    const start = performance.now();
+    const kernelOf = async (examples: Examples, rows: number, columns: number | null, part: "train" | "test") => {
+      const subject = { ...differentiated(model), form, trace: "mean", rows, columns } as const;
+      const kernel: KernelOf = { model, subject, examples, engine, name };
+      const manner = { method: null, tileMemory: null, folder: `${job.out}.${part}.tiles` };
+      const base = part === "train" ? 0 : 0.5;
+      const { store } = await computeKernel(kernel, manner, (fraction) => progress(base + fraction / 2));
+      return { store, kernel: await wholeKernel(store) };
+    };
+    const own = await kernelOf({ rows: inputs.train, columns: null }, given.train.batch, null, "train");
+    const across = { rows: inputs.test, columns: inputs.train };
+    const other = await kernelOf(across, given.test.batch, given.train.batch, "test");
+    const outputsAt = (at: ReadonlyMap<string, Tensor>, count: number): Promise<Tensor> =>
+      forward(model, at, count, (graph) => engine.compile(graph, { opaque: new TfjsOpaqueHost() }));
+    const predicted = predict(
+      { kernel: own.kernel, outputs: await outputsAt(inputs.train, given.train.batch), targets: targets.train },
+      { kernel: other.kernel, outputs: await outputsAt(inputs.test, given.test.batch), targets: targets.test },
+      {
+        form: form === "full" ? { form } : { form, trace: "mean", outputs },
+        training: job.training,
+        learningRate: job.learningRate,
+        times: job.times,
+      },
+    );
+    writeArrays(job.out, predicted);
+    own.store.remove();
+    other.store.remove();
+    return {
+      times: job.times.map((time) => (Number.isFinite(time) ? time : null)),
+      training: job.training,
+      form,
+      trainLoss: Array.from(predicted.trainLoss.data),
+      testLoss: predicted.testLoss && Array.from(predicted.testLoss.data),
+      stable: predicted.stable,
+      largestLearningRate: predicted.largestLearningRate,
+      arrays: Array.from(predicted.arrays, ([array, { shape, dtype }]) => ({ name: array, shape, dtype })),
+      engine: name,
+      device: engine.device,
+      seconds: (performance.now() - start) / 1000,
+    };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** What the outputs are trained towards: [N, ...output], in 64 bit. */
+function readTargets(file: string, { outputs: [output] }: Model, count: number): Tensor {
+  const array = withFile(file, readNpy);
+  const expected = [count, ...output.shape];
+  if (!sameShape(array.shape, expected)) {
+    const hint = sameShape(array.shape, [count]) ? "; of class numbers make numpy.eye(classes)[labels]" : "";
+    throw new ModelError(
+      `${file}: has shape ${formatShape(array.shape)}, but ${count} examples of the output ${output.name} are ${formatShape(expected)}${hint}`,
+    );
+  }
+  const targets = tensorOf(array, "float64");
+  if (targets === null) {
+    throw new ModelError(`${file}: holds ${array.type}; convert it with .astype("float64")`);
+  }
+  return targets;
+}
+
+/** The model's outputs at each example. */
+async function forward(
+  model: Model,
+  inputs: ReadonlyMap<string, Tensor>,
+  count: number,
+  compile: (graph: Model["graph"]) => Promise<Executable>,
+): Promise<Tensor> {
+  const [{ shape }] = model.graph.outputs;
+  const whole: Tensor = {
+    shape: [count, ...shape],
+    dtype: "float32",
+    data: newArray("float32", count * sizeOf(shape)),
+  };
+  for (let start = 0; start < count; start += AT_ONCE) {
+    const size = Math.min(AT_ONCE, count - start);
+    const graph = vmap(model.graph, new Map(model.graph.inputs.map(({ value }) => [value, 0])), size);
+    const executable = await compile(graph);
+    try {
+      const values = argumentsOf(graph).map(({ name }) => {
+        const input = inputs.get(name);
+        if (input === undefined) return model.weights[name];
+        const length = sizeOf(input.shape.slice(1));
+        const data = input.data.subarray(start * length, (start + size) * length);
+        return { shape: [size, ...input.shape.slice(1)], dtype: input.dtype, data };
+      });
+      const [outputs] = await executable.run(values);
+      whole.data.set(outputs.data, start * sizeOf(shape));
+    } finally {
+      await executable.dispose();
+    }
+  }
+  return whole;
+}
+
+/** Written beside its place and renamed, so that a file of that name is always whole. */
+function writeArrays(path: string, { arrays }: Prediction): void {
+  const partial = partialFile(path, process.pid);
+  const writer = new NpzWriter(partial);
+  try {
+    for (const [name, tensor] of arrays) writer.add(name, tensor);
+    writer.finish();
+    writer.close();
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
