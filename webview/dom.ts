@@ -115,6 +115,8 @@ function create(child: Node_ | string): ChildNode {
 }
 
 function patch(element: Element, node: Node_): void {
+  // The very same description: nothing has changed
+  if (nodes.get(element) === node) return;
   const before = nodes.get(element)!.properties;
   const after = node.properties;
   nodes.set(element, node);

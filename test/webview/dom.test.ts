@@ -105,6 +105,14 @@ describe.skipIf(executable === undefined)("what is described becomes the documen
     expect(await page.evaluate(`document.querySelector("textarea").scrollTop`)).toBe(20);
   });
 
+  test("the same description again changes nothing", async () => {
+    await page.evaluate(`window.same = h("section", {}, h("b", {}, "x")); show(same)`);
+    await page.evaluate(`document.querySelector("b").textContent = "y"; show(same)`);
+    expect(await html()).toBe("<section><b>y</b></section>");
+    await page.evaluate(`show(h("section", {}, h("b", {}, "z")))`);
+    expect(await html()).toBe("<section><b>z</b></section>");
+  });
+
   test("an element that looks after its own children keeps them", async () => {
     await page.evaluate(`show(h("section", { own: true, title: "a" }))`);
     await page.evaluate(`main().firstChild.append("mine")`);

@@ -325,7 +325,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
   test("it is exported as a PNG with axes and legend", async () => {
     const { page } = await openHeatmap(`{}, { order: "class" }`);
     const bytes = await page.evaluate<number[]>(
-      `document.querySelector("kernel-heatmap").toPng().then((png) => [...png])`,
+      `new Promise((done) => document.querySelector("kernel-heatmap").savePng((png) => done([...png])))`,
     );
     expect(bytes.slice(1, 4)).toEqual([...Buffer.from("PNG")]);
     const header = Buffer.from(bytes);

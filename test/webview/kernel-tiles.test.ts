@@ -94,8 +94,8 @@ test("no more are asked for at once than may be, and what goes out of view is gi
   store.want(tilesOver(everywhere, 0), extent);
   expect(source.requests).toHaveLength(3);
   store.want([{ level: 0, row: 7, column: 7 }], extent);
-  expect(source.aborted).toBe(2);
   await settle();
+  expect(source.aborted).toBe(2);
   expect(source.requests.map(({ level, row }) => [level, row]).at(-1)).toEqual([0, 7]);
   expect(source.requests).toHaveLength(4);
   expect(store.over(everywhere, 0)).toHaveLength(2);

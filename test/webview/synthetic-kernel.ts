@@ -24,6 +24,8 @@ export interface SyntheticOptions {
   readonly form?: KernelInfo["form"];
   /** Whether there are negative numbers. */
   readonly signed?: boolean;
+  /** Makes another kernel of the same examples. */
+  readonly phase?: number;
   /** Pairs of which both examples are below it are known; the others not yet. */
   readonly known?: number;
   readonly change?: Partial<KernelInfo>;
@@ -51,6 +53,7 @@ export function syntheticSource({
   outputs = 3,
   form = "full",
   signed = false,
+  phase = 0,
   known = Infinity,
   change = {},
 }: SyntheticOptions = {}): SyntheticSource {
@@ -59,11 +62,14 @@ export function syntheticSource({
   const wide = columns ?? count;
   const side = Math.max(count, wide);
   const orders = { given: givenOrder(side), class: classOrder(side, classes) };
+  const waves = (trig: (angle: number) => number, shift: number): Float64Array =>
+    Float64Array.from({ length: side }, (_, place) => trig(place * 0.9 + shift));
+  const sine = waves(Math.sin, phase);
+  const cosine = waves(Math.cos, 0);
   const valueOf = (row: number, column: number, view: KernelView): number => {
     if (row >= source.known || column >= source.known) return NaN;
     const alike = row % classes.length === column % classes.length ? 1 : 0.25;
-    const texture =
-      1 + 0.25 * Math.sin(row * 0.9) * Math.cos(column * 0.9) + 0.25 * Math.sin(column * 0.9) * Math.cos(row * 0.9);
+    const texture = 1 + 0.25 * (sine[row] * cosine[column] + sine[column] * cosine[row]);
     const decay = Math.exp(-Math.abs(row - column) / (0.6 * side));
     const mixed = view === "trace" || view.row === view.column ? 1 : 0.3 * Math.cos(view.row - view.column);
     const value = 4 * alike * texture * decay * mixed + (row === column ? 4 * mixed : 0);
@@ -109,8 +115,8 @@ export function syntheticSource({
     },
     tile: async (request, signal) => {
       source.requests.push(request);
-      signal.addEventListener("abort", () => source.aborted++);
       if (source.delay > 0) await new Promise((done) => setTimeout(done, source.delay));
+      if (signal.aborted) source.aborted++;
       if (source.refusal !== null) throw new Error(source.refusal);
       const order = typeof request.order === "string" ? orders[request.order] : orders.class;
       return tileOf(request, count, wide, source, (row, column) =>
@@ -178,27 +184,26 @@ function tileOf(
   const [height, width] = [length(rows, request.row), length(columns, request.column)];
   const samples = Math.min(side, 2);
   const values = new Float32Array(height * width);
-  let range: KernelRange | null = null;
+  let [min, max, smallest] = [Infinity, -Infinity, Infinity];
   for (let at = 0; at < values.length; at++) {
     const row = (request.row * 256 + Math.floor(at / width)) * side;
     const column = (request.column * 256 + (at % width)) * side;
-    let [sum, known] = [0, 0];
+    let sum = 0;
+    let known = 0;
     for (let sample = 0; sample < samples * samples; sample++) {
-      const [y, x] = [row + Math.floor(sample / samples), column + (sample % samples)];
+      const y = row + Math.floor(sample / samples);
+      const x = column + (sample % samples);
       const one = y < rows && x < columns ? value(y, x) : NaN;
       if (Number.isNaN(one)) continue;
       sum += one;
       known++;
-      const { min, max, smallest }: KernelRange = range ?? { min: one, max: one, smallest: null };
-      const magnitude = Math.abs(one);
-      range = {
-        min: Math.min(min, one),
-        max: Math.max(max, one),
-        smallest: magnitude > 0 ? Math.min(smallest ?? Infinity, magnitude) : smallest,
-      };
+      min = Math.min(min, one);
+      max = Math.max(max, one);
+      if (one !== 0) smallest = Math.min(smallest, Math.abs(one));
     }
     values[at] = known > 0 ? sum / known : NaN;
   }
+  const range: KernelRange | null = min > max ? null : { min, max, smallest: smallest < Infinity ? smallest : null };
   return { ...request, version: info.version, range, rows: height, columns: width, values };
 }
 

@@ -44,12 +44,12 @@ export function ticksAlong(axis: KernelAxis, isGiven: boolean, room: AxisRoom, b
   return ticks;
 }
 
-/** The groups in view, cut where the view ends. */
+/** The groups in view, cut where the view ends. Those that are narrower than a pixel are not seen. */
 export function groupsAlong({ groups }: KernelAxis, { origin, scale, length }: AxisRoom): AxisGroup[] {
   return groups.flatMap((group, index) => {
     const from = Math.max(0, origin + group.from * scale);
     const to = Math.min(length, origin + group.to * scale);
-    return to > from ? [{ group, index, from, to }] : [];
+    return to - from >= 1 ? [{ group, index, from, to }] : [];
   });
 }
 

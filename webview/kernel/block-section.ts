@@ -9,19 +9,23 @@ import { formatValue } from "./scale";
 import { columnsOf, exampleText } from "./source";
 import { canvasTheme } from "./theme";
 
-/** The outputs of the pair that is pointed at or kept; `pair` holds examples. */
+/** The outputs of the pair that is pointed at or kept; `pair` holds examples. Where they cannot be had, the answer says why. */
 export function blockSection(
   info: KernelInfo,
   pair: Place | null,
-  entry: KernelEntry | null,
+  answer: KernelEntry | string | null,
   save: (file: ExportedFile) => void,
 ): Child {
   if (!hasBlocks(info)) return null;
   const title = "Outputs of the pair";
-  const block = entry?.block ?? null;
+  const block = typeof answer === "string" ? null : (answer?.block ?? null);
   if (pair === null || block === null) {
     const text =
-      pair === null ? "Point at a pair to see how its outputs move one another; click to keep it." : "Not known yet.";
+      pair === null
+        ? "Point at a pair to see how its outputs move one another; click to keep it."
+        : typeof answer === "string"
+          ? answer
+          : "Not known yet.";
     return h(
       "section",
       { key: "block", class: "section kernel-section block", "aria-labelledby": "kernel-block" },

@@ -21,7 +21,7 @@ export function blockPicture(
   width: number,
   pointer: Point | null,
 ): Node_ {
-  const side = Math.min(360, width - margin);
+  const side = Math.min(300, width - margin);
   const cell = side / outputs;
   const scale = scaleFor(widened(null, block) ?? { min: 0, max: 0, smallest: null }, false);
   const table = scale.diverging ? theme.diverging : theme.sequential;
@@ -137,7 +137,7 @@ export function outputBars(values: Float32Array, width: number, pointer: Point |
     pointed >= 0 && pointed < values.length
       ? h(
           "text",
-          { class: "near", x: area.left + area.width, y: area.top + 2, "text-anchor": "end" },
+          { class: "near", x: area.left + area.width, y: 10, "text-anchor": "end" },
           `output ${pointed}: ${formatValue(values[pointed])}`,
         )
       : null,

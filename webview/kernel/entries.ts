@@ -6,7 +6,8 @@ const rest = 60;
 const kept = 64;
 
 interface Asked {
-  readonly entry: KernelEntry;
+  /** Or a sentence: why there is none. */
+  readonly answer: KernelEntry | string;
   readonly version: number;
 }
 
@@ -17,26 +18,25 @@ export class Entries {
   /** By the kernel. */
   readonly #next = new Map<string, { readonly key: string; readonly timer: number }>();
   readonly #asking = new Set<string>();
-  /** A sentence: why the newest could not be had. */
-  failure: string | null = null;
 
   constructor(changed: () => void) {
     this.#changed = changed;
   }
 
-  /** What is known of a pair; if that is not all, it is asked for. */
-  look(source: KernelSource, request: KernelEntryRequest): KernelEntry | null {
+  /** What is known of a pair, or why it cannot be; if that is not all, it is asked for. Null before there is an answer. */
+  look(source: KernelSource, request: KernelEntryRequest): KernelEntry | string | null {
     const { id, version } = source.info;
     const key = JSON.stringify([id, request.view, request.parameter, request.row, request.column]);
     const known = this.#known.get(key);
-    const settled = known !== undefined && (known.entry.value !== null || known.version === version);
+    const isWhole = known !== undefined && typeof known.answer !== "string" && known.answer.value !== null;
+    const settled = isWhole || known?.version === version;
     const next = this.#next.get(id);
     if (!settled && !this.#asking.has(key) && next?.key !== key) {
       clearTimeout(next?.timer);
       const timer = window.setTimeout(() => void this.#ask(source, request, key), rest);
       this.#next.set(id, { key, timer });
     }
-    return known?.entry ?? null;
+    return known?.answer ?? null;
   }
 
   async #ask(source: KernelSource, request: KernelEntryRequest, key: string): Promise<void> {
@@ -44,11 +44,9 @@ export class Entries {
     this.#next.delete(id);
     this.#asking.add(key);
     try {
-      this.#remember(key, { entry: await source.entry(request), version });
-      this.failure = null;
+      this.#remember(key, { answer: await source.entry(request), version });
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
-      this.#remember(key, { entry: { ...request, value: null, block: null }, version });
+      this.#remember(key, { answer: error instanceof Error ? error.message : String(error), version });
     }
     this.#asking.delete(key);
     this.#changed();

@@ -1,6 +1,7 @@
 import type {
   KernelArrangement,
   KernelAxis,
+  KernelEntry,
   KernelEntryRequest,
   KernelPicture,
   KernelRange,
@@ -31,6 +32,8 @@ export interface HeatmapShown {
   readonly entries: Entries;
   /** Whether the colours mean the same as in the other pictures of the gaze that say so. */
   readonly common?: boolean;
+  /** Whether zero is in the middle of the colours, whatever the numbers are. */
+  readonly centred?: boolean;
 }
 
 /** What is drawn, all of one moment. */
@@ -67,6 +70,7 @@ export class KernelHeatmap extends HTMLElement {
     readonly failure: string | null;
   } | null = null;
   #moment: Moment | null = null;
+  #exportFailure: string | null = null;
   readonly #tiles = new TileStore({
     changed: () => this.redraw(),
     dropped: (tile) => this.#painter?.forget(tile),
@@ -99,9 +103,18 @@ export class KernelHeatmap extends HTMLElement {
     this.#unwatchGaze?.();
     this.#unwatchGaze = null;
     this.#resized.disconnect();
-    this.#tiles.close();
+    // Not where it was only moved
+    queueMicrotask(() => {
+      if (!this.isConnected) this.#close();
+    });
     if (this.#frame !== null) cancelAnimationFrame(this.#frame);
     this.#frame = null;
+  }
+
+  /** A browser has few contexts, and lets go of unused ones late. */
+  #close(): void {
+    this.#tiles.close();
+    this.#painter?.close();
   }
 
   redraw(): void {
@@ -112,9 +125,20 @@ export class KernelHeatmap extends HTMLElement {
     });
   }
 
-  /** The picture as it is seen, with axes and legend: the bytes of a PNG file. */
-  async toPng(): Promise<Uint8Array> {
-    if (this.#moment === null || this.#painter === null) throw new Error("There is no picture to export yet.");
+  /** Gives the picture as it is seen, with axes and legend, to `save`: the bytes of a PNG file. */
+  async savePng(save: (png: Uint8Array) => void): Promise<void> {
+    try {
+      save(await this.#png());
+      this.#exportFailure = null;
+    } catch (error) {
+      this.#exportFailure = error instanceof Error ? error.message : String(error);
+    }
+    this.redraw();
+  }
+
+  #png(): Promise<Uint8Array> {
+    if (this.#moment === null || this.#painter === null) throw new Error("There is no picture to save.");
+    // What was drawn in an earlier frame can no longer be read
     this.#paint(this.#moment);
     const { shown, size, rows, columns, colours } = this.#moment;
     return heatmapPng({
@@ -140,7 +164,7 @@ export class KernelHeatmap extends HTMLElement {
     const known = this.#arrangement?.known ?? null;
     const rows = known?.rows ?? givenAxis(extent.rows);
     const range = this.#range(shown);
-    const colourScale = range && scaleFor(range, shown.logarithmic);
+    const colourScale = range && scaleFor(range, shown.logarithmic, shown.centred);
     const theme = canvasTheme();
     const moment: Moment = {
       shown,
@@ -235,7 +259,7 @@ export class KernelHeatmap extends HTMLElement {
   #parts(moment: Moment): Node_ {
     const { shown, extent, colours } = moment;
     const { info } = shown.source;
-    const failure = this.#tiles.failure ?? this.#arrangement?.failure ?? null;
+    const failure = this.#tiles.failure ?? this.#arrangement?.failure ?? this.#exportFailure;
     const sentence = this.#state === "unsupported" ? noWebGl : this.#state === "lost" ? lost : null;
     const label =
       `Heatmap of ${info.title}, ${extentText(extent)} pairs of examples, ${pictureText(shown.picture)}. ` +
@@ -261,6 +285,7 @@ export class KernelHeatmap extends HTMLElement {
   }
 
   #retry(): void {
+    this.#exportFailure = null;
     this.#tiles.retry();
     this.#arrangement = null;
     if (this.#shown !== null) this.#arrange(this.#shown);
@@ -293,7 +318,7 @@ export class KernelHeatmap extends HTMLElement {
       valueText(this.#tiles.at(place.row, place.column), () => {
         const { id, view, parameter } = picture;
         const request: KernelEntryRequest = { id, view, parameter, row, column };
-        return entries.look(source, request)?.value ?? null;
+        return entries.look(source, request);
       }),
     ];
   }
@@ -310,10 +335,11 @@ function pairText([row, column, value]: readonly string[]): Node_ {
 }
 
 /** From the picture where it shows the pair itself, or else asked for. */
-function valueText(drawn: ReturnType<TileStore["at"]>, asked: () => number | null): string {
+function valueText(drawn: ReturnType<TileStore["at"]>, ask: () => KernelEntry | string | null): string {
   if (drawn?.level === 0) return formatValue(drawn.value);
-  const value = asked();
-  if (value !== null) return formatValue(value);
+  const answer = ask();
+  if (typeof answer === "string") return answer;
+  if (answer !== null && answer.value !== null) return formatValue(answer.value);
   if (drawn === null || Number.isNaN(drawn.value)) return "not known yet";
   const side = 2 ** drawn.level;
   return `${formatValue(drawn.value)} (mean of ${side} × ${side} pairs)`;

@@ -2,7 +2,7 @@ import { h, type Child } from "../dom";
 import { formatShare } from "../format";
 import { bar } from "../widgets";
 import type { KernelViewShown } from "./view-shown";
-import { csvFile } from "./export";
+import { csvFile } from "./csv";
 
 /** Each parameter's part of the kernel; pressing one shows its kernel alone. */
 export function layerSection({ source, choice, change, save }: KernelViewShown): Child {

@@ -1,7 +1,7 @@
 import type { KernelInfo, LearningCurve, LearningPrediction } from "../../sidecar/protocol/ntk";
 import { h, type Node_ } from "../dom";
 import { chart } from "./chart";
-import { learningChart, momentText, predictionBars, timeText } from "./learning";
+import { learningChart, momentText, predictionBars, rateText, timeNear, timePart, timeText } from "./learning";
 import { chartSection, chartTable } from "./parts";
 import { formatValue } from "./scale";
 import { columnsOf, exampleText } from "./source";
@@ -14,7 +14,7 @@ export function learningSection(
   chosen: number,
   { change, save }: KernelViewShown,
 ): Node_ {
-  const { times, trainLoss, testLoss, predictions, learningRate } = curve;
+  const { times, trainLoss, testLoss, predictions } = curve;
   const last = times.length - 1;
   const at = Math.min(chosen, last);
   const head = ["steps", "train loss", ...(testLoss === null ? [] : ["test loss"])];
@@ -25,11 +25,7 @@ export function learningSection(
   ]);
   return chartSection(
     { name: "learning", title: "Learning curve", save, head, rows: () => losses },
-    h(
-      "p",
-      { class: "note" },
-      `Gradient descent of the linearised model at learning rate ${formatValue(learningRate)}.`,
-    ),
+    h("p", { class: "note" }, `Gradient descent of the linearised model at learning rate ${rateText(curve)}.`),
     h(
       "div",
       { class: "kernel-key" },
@@ -37,18 +33,7 @@ export function learningSection(
       testLoss === null ? null : h("span", {}, h("span", { class: "swatch hue-4" }), "test"),
     ),
     chart("learning-chart", (width, pointer) => learningChart(curve, at, width, pointer)),
-    h("input", {
-      class: "kernel-slider",
-      type: "range",
-      min: 0,
-      max: last,
-      step: 1,
-      ".value": String(at),
-      "aria-label": "Time",
-      "aria-valuetext": momentText(curve, at),
-      variables: { "--part": last > 0 ? (at / last).toFixed(4) : "0" },
-      on: { input: (event) => change({ time: Number((event.currentTarget as HTMLInputElement).value) }) },
-    }),
+    timeSlider(curve, at, (time) => change({ time })),
     h("p", { class: "note kernel-moment" }, momentText(curve, at)),
     predictions.length === 0
       ? null
@@ -69,15 +54,55 @@ export function learningSection(
   );
 }
 
+/** Below the chart, and as it: the thumb is where the time is. Keys go from time to time. */
+function timeSlider(curve: LearningCurve, at: number, choose: (time: number) => void): Node_ {
+  const { times } = curve;
+  const last = times.length - 1;
+  const part = timePart(times, times[at]);
+  const press = (event: Event): void => {
+    const to = {
+      ArrowRight: at + 1,
+      ArrowUp: at + 1,
+      ArrowLeft: at - 1,
+      ArrowDown: at - 1,
+      Home: 0,
+      End: last,
+    }[(event as KeyboardEvent).key];
+    if (to === undefined) return;
+    event.preventDefault();
+    choose(Math.min(last, Math.max(0, to)));
+  };
+  const slide = (event: Event): void => {
+    const slider = event.currentTarget as HTMLInputElement;
+    const time = timeNear(times, Number(slider.value));
+    // It rests at times only, also where the time stays the same
+    slider.value = String(timePart(times, times[time]));
+    choose(time);
+  };
+  return h("input", {
+    class: "kernel-slider",
+    type: "range",
+    min: 0,
+    max: 1,
+    step: "any",
+    ".value": String(part),
+    "aria-label": "Time",
+    "aria-valuetext": momentText(curve, at),
+    variables: { "--part": part.toFixed(4) },
+    on: { input: slide, keydown: press },
+  });
+}
+
 function predictionRow(prediction: LearningPrediction, info: KernelInfo, at: number): Node_ {
   const { set, example, outputs, target } = prediction;
   const examples = set === "train" ? info.x1 : columnsOf(info);
   const values = outputs[at];
   const largest = values.indexOf(Math.max(...values));
+  const name = info.x1.classes.length === values.length ? info.x1.classes[largest] : `output ${largest}`;
   const said =
     values.length === 1
       ? `${formatValue(values[0])}${target === null ? "" : `, target ${formatValue(target[0])}`}`
-      : `largest is output ${largest}: ${formatValue(values[largest])}${target === null ? "" : `, target ${formatValue(target[largest])}`}`;
+      : `largest is ${name}: ${formatValue(values[largest])}${target === null ? "" : `, target ${formatValue(target[largest])}`}`;
   return h(
     "li",
     { key: `${set} ${example}` },

@@ -33,9 +33,13 @@ function timeAxis(times: readonly (number | null)[]): { from: number; to: number
 function timeMarks(times: readonly (number | null)[]): AxisMark[] {
   const { span } = timeAxis(times);
   const powers = span === null ? [] : powersOfTen(span.low, span.high, 6);
+  const end = times.includes(null) ? 0.9 : 1;
   return [
     ...(times.includes(0) ? [{ part: 0, text: "0" }] : []),
-    ...powers.map((time) => ({ part: timePart(times, time), text: formatTick(time) })),
+    ...powers
+      .map((time) => ({ part: timePart(times, time), text: formatTick(time) }))
+      // Not upon the sign of infinity
+      .filter(({ part }) => part <= end),
     ...(times.includes(null) ? [{ part: 1, text: "∞" }] : []),
   ];
 }
@@ -78,12 +82,13 @@ export function learningChart(curve: LearningCurve, chosen: number, width: numbe
       const point = at(marked, losses[marked]);
       return point && h("circle", { class: `point ${hue}`, cx: point.x, cy: point.y, r: 4 });
     }),
-    h(
-      "text",
-      { class: "near", x: area.left + area.width, y: area.top + 2, "text-anchor": "end" },
-      momentText(curve, marked),
-    ),
+    h("text", { class: "near", x: area.left + area.width, y: 10, "text-anchor": "end" }, momentText(curve, marked)),
   );
+}
+
+/** Four digits at most: `0.005` */
+export function rateText({ learningRate }: LearningCurve): string {
+  return formatTick(Number(learningRate.toPrecision(4)));
 }
 
 export function momentText({ times, trainLoss, testLoss }: LearningCurve, at: number): string {
@@ -93,7 +98,7 @@ export function momentText({ times, trainLoss, testLoss }: LearningCurve, at: nu
 
 function learningText(curve: LearningCurve): string {
   const last = curve.times.length - 1;
-  return `Loss over time, at learning rate ${formatValue(curve.learningRate)}: ${momentText(curve, 0)}; ${momentText(curve, last)}. A table follows.`;
+  return `Loss over time, at learning rate ${rateText(curve)}: ${momentText(curve, 0)}; ${momentText(curve, last)}. A table follows.`;
 }
 
 /** What the model says of an example at a time: a bar for each output, and a mark where the target is. */

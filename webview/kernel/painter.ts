@@ -143,6 +143,11 @@ export class Painter {
     }
   }
 
+  /** Gives the context back; nothing is drawn any more. */
+  close(): void {
+    this.#gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
   /** A tile that is not drawn again. */
   forget(tile: KernelTile): void {
     this.#gl.deleteTexture(this.#textures.get(tile) ?? null);

@@ -1,5 +1,6 @@
 import { h, type Child, type Node_ } from "../dom";
-import { csvFile, svgFile, type ExportedFile } from "./export";
+import { csvFile } from "./csv";
+import { svgFile, type ExportedFile } from "./export";
 
 /** What the sections of the view have in common. */
 
@@ -41,6 +42,17 @@ export function chartSection({ name, title, save, head, rows }: SectionOptions, 
     ),
     ...children,
   );
+}
+
+const drawn = new WeakMap<object, { readonly given: readonly unknown[]; readonly node: Child }>();
+
+/** What was drawn of `owner` before, where all that it depends on is the same: then the page need not even compare it. */
+export function remembered(owner: object, given: readonly unknown[], draw: () => Child): Child {
+  const before = drawn.get(owner);
+  if (before?.given.every((value, at) => value === given[at])) return before.node;
+  const node = draw();
+  drawn.set(owner, { given, node });
+  return node;
 }
 
 const mostRows = 100;

@@ -40,7 +40,7 @@ export interface PlotArea {
 }
 
 export function plotArea(width: number, height: number): PlotArea {
-  return { left: 56, top: 14, width: Math.max(10, width - 56 - 16), height: height - 14 - 40 };
+  return { left: 56, top: 22, width: Math.max(10, width - 56 - 16), height: height - 22 - 40 };
 }
 
 export interface PlotOptions {

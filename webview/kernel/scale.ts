@@ -19,10 +19,11 @@ export interface ColourScale {
 /** A logarithmic scale goes so far below the largest magnitude: smaller ones are mostly rounding in float32. */
 const depth = 1e-6;
 
-export function scaleFor({ min, max, smallest }: KernelRange, logarithmic: boolean): ColourScale {
+/** With `centred`, zero is in the middle even where nothing is negative. */
+export function scaleFor({ min, max, smallest }: KernelRange, logarithmic: boolean, centred = false): ColourScale {
   const top = Math.max(Math.abs(min), Math.abs(max));
   const unit = Math.max(smallest ?? 0, top * depth) || 1;
-  if (min < 0) {
+  if (min < 0 || centred) {
     const high = top || 1;
     return { kind: logarithmic ? "symlog" : "linear", diverging: true, low: -high, high, unit };
   }
@@ -51,7 +52,7 @@ export interface Tick {
 }
 
 /** Round numbers along the scale, at most about `most` of them. */
-export function ticksOf(scale: ColourScale, most = 6): Tick[] {
+export function ticksOf(scale: ColourScale, most = 5): Tick[] {
   const { kind, low, high, unit } = scale;
   const values =
     kind === "linear"

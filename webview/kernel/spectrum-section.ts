@@ -30,7 +30,12 @@ export function spectrumSection(
       "dl",
       { class: "kernel-figures" },
       ...spectrumFigures(spectrum).map((figure) =>
-        h("div", { title: figure.meaning }, h("dt", {}, figure.title), h("dd", {}, figure.value)),
+        h(
+          "div",
+          { title: figure.meaning },
+          h("dt", {}, figure.title),
+          h("dd", {}, figure.value, h("span", { class: "for-readers" }, ` ${figure.meaning}`)),
+        ),
       ),
     ),
     chart("spectrum-chart", (width, pointer) => spectrumChart(spectrum, width, pointer)),

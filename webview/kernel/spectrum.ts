@@ -43,7 +43,7 @@ export function spectrumChart({ eigenvalues, count }: KernelSpectrum, width: num
           h("circle", { class: "point near", cx: points[near]!.x, cy: points[near]!.y, r: 4 }),
           h(
             "text",
-            { class: "near", x: area.left + area.width, y: area.top + 12, "text-anchor": "end" },
+            { class: "near", x: area.left + area.width, y: 10, "text-anchor": "end" },
             `${formatCount(near + 1)}: ${formatValue(eigenvalues[near])}`,
           ),
         ],

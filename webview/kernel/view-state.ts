@@ -37,6 +37,7 @@ export class KernelViewState {
   readonly gaze = new Gaze();
   readonly entries: Entries;
   readonly #update: () => void;
+  #frame: number | null = null;
   #difference: { readonly of: readonly [KernelSource, KernelSource]; readonly source: KernelSource } | null = null;
   #order: { readonly key: string; readonly order: KernelOrder; arrangement: KernelArrangement | null } | null = null;
   /** The pair that was kept, by its examples: it stays the same pair in another order. */
@@ -48,7 +49,8 @@ export class KernelViewState {
     this.entries = new Entries(update);
     this.gaze.watch((change) => {
       if ("pinned" in change) this.#remember();
-      if ("pinned" in change || "selection" in change || "place" in change) update();
+      if ("pinned" in change || "selection" in change) update();
+      else if ("place" in change) this.#soon();
     });
   }
 
@@ -82,8 +84,8 @@ export class KernelViewState {
     return at && this.#examplesAt(at);
   }
 
-  /** The block of that pair; null where the form has none, or before it is known. */
-  block(source: KernelSource, { id, view, parameter }: KernelPicture): KernelEntry | null {
+  /** What is known of that pair, or why nothing can be; null where the form has no blocks, or before there is an answer. */
+  block(source: KernelSource, { id, view, parameter }: KernelPicture): KernelEntry | string | null {
     const pair = this.pair();
     return pair !== null && hasBlocks(source.info) ? this.entries.look(source, { id, view, parameter, ...pair }) : null;
   }
@@ -127,6 +129,14 @@ export class KernelViewState {
       this.gaze.change({ pinned: { row, column: (columns ?? rows).examples.indexOf(pinned.column) } });
     }
     this.#update();
+  }
+
+  /** Once a frame is enough for what follows the pointer. */
+  #soon(): void {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#update();
+    });
   }
 
   #remember(): void {

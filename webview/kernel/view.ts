@@ -8,6 +8,7 @@ import { entryTable } from "./entry-table";
 import { heatmap, type KernelHeatmap } from "./heatmap";
 import { layerSection } from "./layer-section";
 import { learningSection } from "./learning-section";
+import { remembered } from "./parts";
 import { progressText } from "./picture-text";
 import { formatValue } from "./scale";
 import { extentOf, orderOf, whyIncomparable, type KernelSource } from "./source";
@@ -33,7 +34,7 @@ export function kernelView(shown: KernelViewShown): Node_ {
   return h(
     "div",
     { class: `kernel-view ${pictures.length > 1 ? "several" : "single"}` },
-    ...[source, ...(other ? [other] : [])].map(({ info }) => progress(info)),
+    ...[source, ...(other ? [other] : [])].map(({ info }) => progress(info, other !== null)),
     controls(source.info, shown),
     incomparable === null ? null : h("p", { key: "incomparable", class: "callout", role: "status" }, incomparable),
     h(
@@ -43,18 +44,17 @@ export function kernelView(shown: KernelViewShown): Node_ {
       pictures.length > 1 ? null : aside(shown, picture),
     ),
     pictures.length > 1 ? aside(shown, picture) : null,
-    ...pictures.map((each) =>
-      entryTable(`table ${each.source.info.id}`, {
-        ...each,
-        gaze: state.gaze,
-        title: pictures.length > 1 ? `Entries of ${each.title}` : "Entries as a table",
-      }),
-    ),
     h(
       "div",
       { key: "charts", class: "kernel-charts" },
-      ...spectra(source, other).map((info) => spectrumSection(info, other !== null, save)),
-      curve === null ? null : learningSection(curve, source.info, choice.time, shown),
+      ...spectra(source, other).map((info) =>
+        remembered(info, [other !== null, save], () => spectrumSection(info, other !== null, save)),
+      ),
+      curve === null
+        ? null
+        : remembered(curve, [source.info, choice.time, shown.change, save], () =>
+            learningSection(curve, source.info, choice.time, shown),
+          ),
     ),
   );
 }
@@ -82,7 +82,7 @@ function picturesOf({ source, other, choice, state }: KernelViewShown): Picture[
   ];
 }
 
-function progress(info: KernelInfo): Child {
+function progress(info: KernelInfo, isOne: boolean): Child {
   const text = progressText(info);
   if (text === null) return null;
   return h(
@@ -93,7 +93,7 @@ function progress(info: KernelInfo): Child {
       { class: "meter", "aria-hidden": "true", variables: { "--part": info.fraction.toFixed(4) } },
       h("div", { class: "meter-fill" }),
     ),
-    h("span", { class: "note" }, text),
+    h("span", { class: "note" }, isOne ? `${info.title}: ${text[0].toLowerCase()}${text.slice(1)}` : text),
   );
 }
 
@@ -105,7 +105,7 @@ function pictureFigure(
   const { choice, state, save } = shown;
   const exportPng = (event: Event): void => {
     const element = (event.currentTarget as Element).closest("figure")!.querySelector<KernelHeatmap>("kernel-heatmap")!;
-    void element.toPng().then((content) => save({ name: `${fileTitle(source.info)}.png`, content }));
+    void element.savePng((content) => save({ name: `${fileTitle(source.info)}.png`, content }));
   };
   return h(
     "figure",
@@ -132,6 +132,13 @@ function pictureFigure(
       gaze: state.gaze,
       entries: state.entries,
       common: isOne && !isDifference,
+      centred: isDifference,
+    }),
+    entryTable("entries", {
+      source,
+      picture,
+      gaze: state.gaze,
+      title: isOne ? `Entries of ${isDifference ? "the difference" : title}` : "Entries as a table",
     }),
   );
 }
