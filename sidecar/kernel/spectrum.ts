@@ -41,7 +41,7 @@ export function positiveFrom(rows: number, kernel: Tensor): number {
  * max_learning_rate of neural-tangents has it; null where the largest eigenvalue is not positive.
  *
  * `largest` is the eigenvalue of the kernel in the form `full`, or of the mean over outputs. The latter is at most the former
- * (the mean is the kernel seen through vectors that are equal in every output), so that a rate from `trace` is an upper bound.
+ * (it is an average of the kernel's blocks on the diagonal), so that a rate from `trace` is an upper bound.
  */
 export function largestLearningRate(largest: number, n: number, momentum = 0): number | null {
   return largest > 0 ? (2 * (1 + momentum) * n) / largest : null;
