@@ -59,11 +59,13 @@ class Smooth extends tf.layers.Layer {
   }
 }
 
+const seeded = (seed: number) => tf.initializers.glorotUniform({ seed });
+
 export const model = tf.sequential({
   layers: [
-    tf.layers.dense({ units: 32, activation: "tanh", inputShape: [16] }),
+    tf.layers.dense({ units: 32, activation: "tanh", kernelInitializer: seeded(1), inputShape: [16] }),
     new Smooth({ name: "smooth" }),
     tf.layers.activation({ activation: "tanh" }),
-    tf.layers.dense({ units: 4 }),
+    tf.layers.dense({ units: 4, kernelInitializer: seeded(2) }),
   ],
 });
