@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as zarr from "zarrita";
 import { sizeOf, type Shape } from "../graph/types";
@@ -171,21 +172,20 @@ function stridesOf(shape: Shape): number[] {
 /** Files below a folder. */
 function storeIn(folder: string): Store {
   return {
-    get(key) {
+    async get(key) {
       try {
-        return Promise.resolve(readFileSync(join(folder, key)));
+        return await readFile(join(folder, key));
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return Promise.resolve(undefined);
-        return Promise.reject(error);
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+        throw error;
       }
     },
-    set(key, value) {
+    async set(key, value) {
       const path = join(folder, key);
       const partial = `${path}.${process.pid}.partial`;
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(partial, value);
-      renameSync(partial, path);
-      return Promise.resolve();
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(partial, value);
+      await rename(partial, path);
     },
   };
 }

@@ -183,13 +183,13 @@ function checkFiniteWeights({ weights, parameters }: Model): void {
 
 function chooseTiles(subject: NtkSubject, { method, tileMemory }: Manner, place: EnginePlace): TiledPlan {
   const most = Math.min(place.memoryBytes - place.reservedBytes, tileMemory ?? USUAL_TILE_MEMORY);
-  const methods: readonly NtkMethod[] = method === null ? ["structured", "vector-products"] : [method];
-  const tiled = planTiles(subject, methods, { ...place, memoryBytes: most, reservedBytes: 0 });
+  const within = { ...place, memoryBytes: most, reservedBytes: 0 };
+  const tiled = planTiles(subject, method, within);
   if (tiled !== null) return tiled;
-  const others = planTiles(subject, ["structured"], { ...place, memoryBytes: most, reservedBytes: 0 });
+  const other = method === null ? null : planTiles(subject, null, within);
   throw new MemoryError(
     `the kernel of a single pair of examples by ${method ?? "any method"} would take more than ${formatBytes(most)}; ` +
-      (others === null ? "use --form trace, or a model with fewer outputs" : "use --method structured, which fits"),
+      (other === null ? "use --form trace, or a model with fewer outputs" : `use --method ${other.method}, which fits`),
   );
 }
 
