@@ -6,9 +6,12 @@ import { jacobianOf } from "../../../test/jacobian/whole-nets";
 import { difference } from "../../../test/laws";
 import { analyze } from "../../analysis/analyze";
 import { namedDevice } from "../../devices/detect";
+import * as tf from "@tensorflow/tfjs";
 import { createReferenceEngine } from "../../engines/reference";
 import { placeOn } from "../../analysis/place";
 import { fallbacksOf } from "../../planner/fallbacks";
+import { tensor } from "../../graph/tensor";
+import { range } from "../../graph/types";
 import type { Analysis } from "../../protocol/analysis";
 import { vmap } from "../../transforms";
 import { loadModel, type Model } from "..";
@@ -62,6 +65,37 @@ describe("a batching rule of the user's own", () => {
         const actual = [...(await jacobianOf(one, createReferenceEngine(), { strategy, chunk })).values()];
         expect(difference(actual, expected)).toBeLessThan(1e-6);
       }
+    }
+  });
+
+  it("has the Jacobian be TensorFlow.js's own, one output of one example after the other", async () => {
+    const traced = await load(smoothing, resolve("examples/smoothing-rules.ts"));
+    const data = Float32Array.from({ length: 3 * 16 }, (_, index) => Math.sin(index));
+    const inputs = [{ shape: [3, 16], dtype: "float32", data }] as const;
+    const wrt = traced.parameters.map(({ name }) => name);
+    const loaded = { name: "smoothing", model: traced, inputs, wrt };
+    const blocks = await jacobianOf(loaded, createReferenceEngine(), { strategy: "vmap(jacrev)" });
+    // The same network as a module, on TensorFlow.js's cpu backend; its initial weights are seeded
+    const own = await import("../../../examples/smoothing");
+    const before = tf.getBackend();
+    await tf.setBackend("cpu");
+    try {
+      const variables = own.model.trainableWeights.map((weight) => (weight as unknown as { val: tf.Variable }).val);
+      const rows = variables.map((): number[] => []);
+      for (const [example, output] of range(3).flatMap((i) => range(4).map((j) => [i, j]))) {
+        const x = tf.tensor2d(data.slice(16 * example, 16 * (example + 1)), [1, 16]);
+        const element = (): tf.Scalar =>
+          tf.slice(tf.reshape(own.model.apply(x) as tf.Tensor, [4]), output, 1).asScalar();
+        const { grads } = tf.variableGrads(element, variables);
+        variables.forEach(({ name }, index) => rows[index].push(...grads[name].dataSync()));
+      }
+      const expected = wrt.map((name, index) =>
+        tensor(blocks.get(name)!.shape, "float32", Float32Array.from(rows[index])),
+      );
+      expect(difference([...blocks.values()], expected)).toBeLessThan(1e-5);
+      expect(Math.max(...rows[0].map(Math.abs))).toBeGreaterThan(0.01);
+    } finally {
+      await tf.setBackend(before);
     }
   });
 
