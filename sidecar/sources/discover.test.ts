@@ -30,6 +30,9 @@ describe("the examples", () => {
     "tutorial-cnn.ts": [{ export: "model", kind: "model", takes: [], line: 7, column: 14 }],
     "mobilenet.ts": [{ export: "mobileNet", kind: "factory", takes: ["size?", "classes?"], line: 60, column: 8 }],
     "function.ts": [{ export: "attention", kind: "function", takes: ["x"], line: 18, column: 8 }],
+    "smoothing.ts": [{ export: "model", kind: "model", takes: [], line: 64, column: 14 }],
+    // Batching rules are no models
+    "smoothing-rules.ts": [],
   };
 
   it.each(examples)("%s: its models are found, and EXPORT takes their names", async (name) => {
