@@ -191,9 +191,9 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
     ]);
     expect(await page.innerText(".spectrum")).toContain("1 eigenvalue at or below zero, by rounding,");
     // Powers of two are a straight line on a logarithmic scale: equal factors are equal distances
-    const heights = await page
-      .locator(".spectrum circle.point")
-      .evaluateAll((points) => points.map((point) => Number(point.getAttribute("cy"))));
+    const heights = await page.evaluate<number[]>(
+      `[...document.querySelectorAll(".spectrum circle.point")].map((point) => Number(point.getAttribute("cy")))`,
+    );
     expect(heights).toHaveLength(3);
     expect(heights[2] - heights[1]).toBeCloseTo(heights[1] - heights[0], 6);
   });
@@ -243,9 +243,9 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
 
   test("two kernels are seen through one window and in one scale of colours; their difference has zero in the middle", async () => {
     const { page, settled } = await openView(`{}, { id: "k2", title: "later", phase: 2, signed: true }`);
-    const legends = await page
-      .locator(".kernel-legend")
-      .evaluateAll((all) => all.map((legend) => legend.getAttribute("aria-label")));
+    const legends = await page.evaluate<string[]>(
+      `[...document.querySelectorAll(".kernel-legend")].map((legend) => legend.getAttribute("aria-label"))`,
+    );
     expect(legends[0]).toBe(legends[1]);
     expect(legends[2]).toMatch(/^Colours from −[\d.]+ to [\d.]+, linear, zero in the middle\.$/);
     const stages = page.locator(".kernel-stage");

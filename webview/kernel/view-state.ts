@@ -133,7 +133,8 @@ export class KernelViewState {
 
   /** Once a frame is enough for what follows the pointer. */
   #soon(): void {
-    this.#frame ??= requestAnimationFrame(() => {
+    if (this.#frame !== null) return;
+    this.#frame = requestAnimationFrame(() => {
       this.#frame = null;
       this.#update();
     });
