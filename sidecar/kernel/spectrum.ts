@@ -56,10 +56,12 @@ const leading = 10;
  * by subspace iteration (see `leadingEigenvalues`), and what does not take them all.
  *
  * Throws a ModelError where the kernel is not finite or not symmetric, which says at which row and column.
+ *
+ * @param rowsForAll so many rows or fewer have all of their eigenvalues computed, for those who would rather not wait
  */
-export function spectrumOf(kernel: Tensor, form: KernelForm, labels?: Tensor): Spectrum {
+export function spectrumOf(kernel: Tensor, form: KernelForm, labels?: Tensor, rowsForAll = maximumRows): Spectrum {
   const matrix = symmetricKernelMatrix(kernel, form);
-  const complete = matrix.rows <= maximumRows;
+  const complete = matrix.rows <= Math.min(rowsForAll, maximumRows);
   const eigenvalues = complete ? eigendecomposition(matrix).values.reverse() : leadingEigenvalues(matrix, leading);
   const trace = matrix.trace();
   const squares = sumOfSquares(matrix);

@@ -35,6 +35,9 @@ export interface NtkCallbacks {
 /** Memory that tiles take where nothing else is said: what is more makes them hardly quicker. */
 const USUAL_TILE_MEMORY = 1 << 30;
 
+/** All eigenvalues of more rows take longer (seconds, at the third power of their number) than one likes to wait unasked. */
+const ROWS_FOR_ALL = 1000;
+
 /** Computes a kernel and writes it; what an interrupted run has computed already is taken over. */
 export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Promise<NtkReport> {
   checkFolder(job.out);
@@ -367,7 +370,8 @@ async function describe(
   const rows = form === "full" ? n * c : n;
   const isTold = columns === null && form !== "diagonal" && rows <= maximumRows && 8 * rows * rows < freemem() / 4;
   if (!isTold) return { layers, eigenvalues: [], conditionNumber: null, spectrum: null };
-  const spectrum = spectrumOf(await wholeKernel(store), form === "full" ? { form } : { form, trace, outputs });
+  const kind = form === "full" ? ({ form } as const) : ({ form, trace, outputs } as const);
+  const spectrum = spectrumOf(await wholeKernel(store), kind, undefined, ROWS_FOR_ALL);
   const { eigenvalues, ...rest } = spectrum;
   return {
     layers,
