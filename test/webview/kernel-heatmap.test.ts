@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { KernelTileRequest } from "../../sidecar/protocol/ntk";
 import { divergingTable, sequentialTable, tableSize } from "../../webview/kernel/colours";
-import { positionOf, scaleFor } from "../../webview/kernel/scale";
+import { formatValue, positionOf, scaleFor } from "../../webview/kernel/scale";
 import { executable } from "./browser";
 import { launchWith, openKernelPage, type KernelPage, type KernelPageOptions } from "./kernel-page";
 import { syntheticSource } from "./synthetic-kernel";
@@ -301,6 +301,34 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
     await page.getByRole("button", { name: "Try Again" }).click();
     await settled();
     expect(await page.locator(".kernel-failure").count()).toBe(0);
+  });
+
+  test("contexts are given back: however many pictures come and go, the browser does not run out of them", async () => {
+    const { page, settled } = await openHeatmap(`{}`);
+    for (let round = 0; round < 24; round++) {
+      await page.evaluate(`document.querySelector(".harness").parentElement.replaceChildren(); showHeatmap({})`);
+      await settled();
+    }
+    const [channels] = await pixels(page, [await middleOf(page, 20, 20)]);
+    expect(Math.max(...channels) - Math.min(...channels)).toBeGreaterThan(60);
+  });
+
+  test("where a pair is too small to be drawn by itself, its number is asked for; why it cannot be had is said", async () => {
+    const { page, settled } = await openHeatmap(`{ count: 10000 }`);
+    const number = page.locator(".kernel-pair .number");
+    await page.evaluate(`const answer = source.entry;
+      source.entry = (request) => new Promise((done) => (window.answer = () => done(answer(request))));
+      gaze.change({ place: { row: 4001, column: 7002 } })`);
+    await settled();
+    expect(await number.innerText()).toMatch(/\(mean of 32 × 32 pairs\)$/);
+    const request = { id: "k1", view: "trace", parameter: null, row: 4001, column: 7002 } as const;
+    const { value } = await syntheticSource({ count: 10_000 }).entry(request);
+    await page.waitForFunction("window.answer");
+    await page.evaluate("answer()");
+    await expect.poll(() => number.innerText()).toBe(formatValue(value!));
+    await page.evaluate(`source.entry = () => Promise.reject(new Error("The sidecar has ended: start it again."));
+      gaze.change({ place: { row: 4001, column: 7003 } })`);
+    await expect.poll(() => number.innerText()).toBe("The sidecar has ended: start it again.");
   });
 
   test("without WebGL2 a sentence says so", async () => {

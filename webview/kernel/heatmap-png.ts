@@ -1,5 +1,5 @@
 import type { KernelAxis } from "../../sidecar/protocol/ntk";
-import { groupsAlong, ticksAlong, type AxisRoom } from "./axes";
+import { boundariesAlong, groupsAlong, ticksAlong, type AxisRoom } from "./axes";
 import { colourAt, type ColourTable } from "./colours";
 import { formatTick, ticksOf, type ColourScale } from "./scale";
 import { canvasTheme } from "./theme";
@@ -32,6 +32,16 @@ export async function heatmapPng(image: HeatmapImage): Promise<Uint8Array> {
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingEnabled = false;
   context.drawImage(picture, margin.left, margin.top, size.width, size.height);
+  // As on the screen, in kernel.css
+  context.fillStyle = image.colours?.scale.diverging ? theme.foreground : "#fff";
+  context.globalAlpha = 0.6;
+  for (const y of boundariesAlong(image.rows.axis, image.rows.room)) {
+    context.fillRect(margin.left, margin.top + Math.round(y), size.width, 1);
+  }
+  for (const x of boundariesAlong(image.columns.axis, image.columns.room)) {
+    context.fillRect(margin.left + Math.round(x), margin.top, 1, size.height);
+  }
+  context.globalAlpha = 1;
   context.fillStyle = theme.foreground;
   context.font = `600 13px ${theme.font}`;
   context.fillText(image.title, margin.left, 20, size.width);
@@ -76,6 +86,7 @@ function drawLegend(
   context.fillStyle = canvasTheme().muted;
   context.textAlign = "center";
   context.textBaseline = "alphabetic";
+  if (scale.kind !== "linear") context.fillText("log", margin.left + length + 20, top + 9);
   for (const { value, position } of ticksOf(scale)) {
     context.fillText(formatTick(value), margin.left + position * length, top + 26);
   }

@@ -143,7 +143,7 @@ export class KernelHeatmap extends HTMLElement {
     const { shown, size, rows, columns, colours } = this.#moment;
     return heatmapPng({
       picture: this.querySelector("canvas")!,
-      title: `${shown.source.info.title}: ${pictureText(shown.picture)}`,
+      title: `Kernel of ${shown.source.info.title}, ${pictureText(shown.picture)}`,
       size,
       rows: { axis: rows, room: roomOf(this.#moment, "row") },
       columns: { axis: columns, room: roomOf(this.#moment, "column") },
