@@ -72,6 +72,29 @@ def tutorial(p, x):
     return nets.dense(p, "logits", nets.channels_last(x).flatten(1))
 
 
+def wide_residual(p, x):
+    """Its shortcuts are computed first, as TensorFlow.js does."""
+
+    def conv(x, name, size, stride=1):
+        filters = nets.filters(p[name + "_conv/kernel"])
+        y = torch.nn.functional.conv2d(x, filters, stride=stride, padding=size // 2)
+        mean, variance, gamma, beta = (
+            p[f"{name}_norm/{key}"] for key in ("moving_mean", "moving_variance", "gamma", "beta")
+        )
+        return torch.nn.functional.batch_norm(y, mean, variance, gamma, beta, training=False, eps=1e-3)
+
+    def block(x, name, stride):
+        has_shortcut = name + "_shortcut_conv/kernel" in p
+        shortcut = conv(x, name + "_shortcut", 1, stride) if has_shortcut else x
+        inner = torch.relu(conv(x, name + "_a", 3, stride))
+        return torch.relu(conv(inner, name + "_b", 3) + shortcut)
+
+    x = torch.relu(conv(nets.channels_first(x), "stem", 3))
+    for name, stride in (("wide_1", 1), ("half_1", 2), ("half_2", 1), ("quarter_1", 2), ("quarter_2", 1)):
+        x = block(x, name, stride)
+    return nets.dense(p, "logits", x.mean((2, 3)))
+
+
 def peak(compute, arguments):
     storages = Storages()
     for tensor in arguments:
@@ -84,7 +107,7 @@ def peak(compute, arguments):
 def main(file):
     results = {}
     dtypes = {"float32": torch.float32, "int32": torch.int64}
-    own = {"wide_mlp": mlp, "tutorial": tutorial}
+    own = {"wide_mlp": mlp, "tutorial": tutorial, "wide_residual": wide_residual}
     for net, given in json.load(open(file)).items():
         f = own.get(net) or getattr(nets, net)
         results[net] = {}
