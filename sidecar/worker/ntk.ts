@@ -10,7 +10,7 @@ import { writeFully } from "../formats/file";
 import { fingerprintOf, KernelStore } from "../formats/kernel-store";
 import { bytesOfTensor } from "../formats/npy";
 import { ModelError } from "../graph/errors";
-import { argumentsOf } from "../graph/graph";
+import { argumentsOf, type Graph } from "../graph/graph";
 import { printGraph } from "../graph/print";
 import type { Tensor } from "../graph/tensor";
 import { isFloat, sizeOf } from "../graph/types";
@@ -229,10 +229,17 @@ async function computeTiles(
   progress: (fraction: number) => void,
 ): Promise<void> {
   const [down, across] = store.tiles;
-  const wanted: [number, number][] = [];
+  const all: [number, number][] = [];
   for (let row = 0; row < down; row++) {
-    for (let column = tiles.isSymmetric ? row : 0; column < across; column++) wanted.push([row, column]);
+    for (let column = tiles.isSymmetric ? row : 0; column < across; column++) all.push([row, column]);
   }
+  // Those that share a compiled graph follow one another, so that one is held at a time
+  const kinds = new Map<string, [number, number][]>();
+  for (const place of all) {
+    const kind = tiles.kindOf(store, ...place);
+    kinds.set(kind, [...(kinds.get(kind) ?? []), place]);
+  }
+  const wanted = [...kinds.values()].flat();
   let done = 0;
   for (const [row, column] of wanted) {
     if (!store.has(row, column)) {
@@ -280,14 +287,26 @@ function checkFinite(store: KernelStore, { row, column, shape, data }: Tile): vo
   );
 }
 
-/** Compiled graphs for tiles of a few sizes, and the examples that they are given. */
+interface Compiled {
+  readonly kind: string;
+  readonly graph: Graph;
+  readonly executable: Executable;
+}
+
+/** The compiled graph of tiles of one size, and the examples that they are given. */
 class Tiles {
-  private readonly compiled = new Map<string, Executable>();
+  private compiled: Compiled | null = null;
 
   constructor(private readonly kernel: KernelOf) {}
 
   get isSymmetric(): boolean {
     return this.kernel.examples.columns === null;
+  }
+
+  /** Tiles of the same kind are computed by the same graph. */
+  kindOf(store: KernelStore, row: number, column: number): string {
+    const isOwn = this.isSymmetric && row === column;
+    return `${store.span(0, row).count} ${isOwn ? "itself" : store.span(1, column).count}`;
   }
 
   async compute(
@@ -299,40 +318,38 @@ class Tiles {
   ): Promise<{ kernel: Tensor; norms: Float32Array | null }> {
     const [rows, columns] = [store.span(0, row), store.span(1, column)];
     const isOwn = this.isSymmetric && row === column;
-    const { graph, executable } = await this.graphFor(method, rows.count, isOwn ? null : columns.count);
-    const second = this.kernel.examples.columns ?? this.kernel.examples.rows;
+    const kind = this.kindOf(store, row, column);
+    if (this.compiled?.kind !== kind) {
+      await this.dispose();
+      this.compiled = { kind, ...(await this.compile(method, rows.count, isOwn ? null : columns.count)) };
+    }
+    const { graph, executable } = this.compiled;
+    const { examples, model } = this.kernel;
+    const second = examples.columns ?? examples.rows;
     const values = argumentsOf(graph).map(({ name }) => {
-      const own = this.kernel.examples.rows.get(name);
+      const own = examples.rows.get(name);
       if (own) return part(own, rows);
       const other = name.endsWith("'") ? second.get(name.slice(0, -1)) : undefined;
-      return other ? part(other, columns) : this.kernel.model.weights[name];
+      return other ? part(other, columns) : model.weights[name];
     });
     const [kernel, norms] = await executable.run(values, { onProgress });
     return { kernel, norms: norms === undefined ? null : Float32Array.from(norms.data) };
   }
 
-  private async graphFor(method: NtkMethod, rows: number, columns: number | null) {
-    const { graph } = ntkGraph(this.kernel.subject.graph, {
-      ...this.kernel.subject,
-      rows,
-      columns,
-      method,
-      norms: method !== "vector-products",
-    });
-    const key = `${rows} ${columns}`;
-    const known = this.compiled.get(key);
-    if (known !== undefined) return { graph, executable: known };
+  private async compile(method: NtkMethod, rows: number, columns: number | null): Promise<Omit<Compiled, "kind">> {
+    const { subject, model, engine } = this.kernel;
+    const norms = method !== "vector-products";
+    const { graph } = ntkGraph(subject.graph, { ...subject, rows, columns, method, norms });
     // The weights do not change while this runs: engines may prepare them once
     const fixed = new Map(
-      [...graph.parameters, ...graph.buffers].map((member) => [member.value, this.kernel.model.weights[member.name]]),
+      [...graph.parameters, ...graph.buffers].map((member) => [member.value, model.weights[member.name]]),
     );
-    const executable = await this.kernel.engine.compile(graph, { opaque: new TfjsOpaqueHost(), fixed });
-    this.compiled.set(key, executable);
-    return { graph, executable };
+    return { graph, executable: await engine.compile(graph, { opaque: new TfjsOpaqueHost(), fixed }) };
   }
 
   async dispose(): Promise<void> {
-    for (const executable of this.compiled.values()) await executable.dispose();
+    await this.compiled?.executable.dispose();
+    this.compiled = null;
   }
 }
 
