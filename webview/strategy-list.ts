@@ -105,7 +105,10 @@ function strategyRow(row: StrategyRow, isSelected: boolean, scale: BarScale, con
         {
           class: bytes > scale.end ? "track cut" : "track",
           "aria-hidden": "true",
-          title: `${formatBytes(peakBytes)} of arrays, ${formatBytes(workspaceBytes)} of the engine’s own`,
+          title:
+            fits || workspaceBytes > 0
+              ? `${formatBytes(peakBytes)} of arrays, ${formatBytes(workspaceBytes)} of the engine’s own`
+              : `${formatBytes(peakBytes)} of arrays, and what the engine takes beside them`,
           variables: {
             "--arrays": part(peakBytes, scale),
             "--all": part(bytes, scale),

@@ -1,5 +1,6 @@
 import type { Source } from "../graph/graph";
 import type { DType, Shape } from "../graph/types";
+import type { NtkForm, NtkMethod } from "./ntk";
 
 /** What is known of a model without running it: plain data, the JSON that `kernelscope analyze --json` prints. */
 export interface Analysis {
@@ -32,7 +33,11 @@ export interface Analysis {
    * largest chunks that fit. Empty where there is nothing to differentiate.
    */
   readonly strategies: readonly StrategyAnalysis[];
-  readonly ntk: readonly never[];
+  /**
+   * The neural tangent kernel of the N examples with themselves, by each method in each form; of `trace`, the sum. Empty
+   * where there is nothing to differentiate, and where examples are coupled.
+   */
+  readonly ntk: readonly NtkAnalysis[];
   /** Operations that run as loops, for want of a batching rule. */
   readonly fallbacks: readonly FallbackAnalysis[];
   readonly device: DeviceInfo;
@@ -80,7 +85,7 @@ export interface StrategyAnalysis {
   readonly resultBytes: number;
   /** Inputs, parameters, buffers and constants, which are there all the while: a part of `peakBytes`. */
   readonly argumentBytes: number;
-  /** What the engine holds beyond that. */
+  /** What the engine holds beyond that. Not worked out, and 0, where those arrays alone do not fit. */
   readonly workspaceBytes: number;
   readonly flops: number;
   /** Bytes that operations read and write. */
@@ -99,6 +104,32 @@ export interface StrategyAnalysis {
   /** Whether chunks make fit what does not fit whole. */
   readonly chunkingHelps: boolean;
   readonly timeline: readonly TimelineAnalysis[];
+}
+
+/** A kernel by one method, all of it at once. */
+export interface NtkAnalysis {
+  readonly method: NtkMethod;
+  readonly form: NtkForm;
+  /** `full` [N, N, C, C], `diagonal` [N, N, C], `trace` [N, N], for C outputs of an example. */
+  readonly shape: Shape;
+  /** This and what follows is of the whole, as for strategies. */
+  readonly peakBytes: number;
+  readonly workspaceBytes: number;
+  /** The kernel and, but by vector products, one number for each parameter: its part. */
+  readonly resultBytes: number;
+  readonly flops: number;
+  readonly movedBytes: number;
+  readonly fits: boolean;
+  /**
+   * Where it does not fit: examples of the side of square tiles that do, each of which takes seconds at most; null where
+   * not even one pair of examples fits.
+   */
+  readonly tile: number | null;
+  /**
+   * The method to take for the form: of those that fit or else fit in tiles the quickest by estimate, `structured` where
+   * that is hardly slower. None where none fits.
+   */
+  readonly recommended: boolean;
 }
 
 /** An array that an operation makes. */

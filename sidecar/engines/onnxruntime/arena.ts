@@ -31,6 +31,9 @@ interface Region {
 export class Arena {
   private readonly regions: Region[] = [];
   private next = FIRST_REGION;
+  private inUse = 0;
+  /** The most bytes of chunks that were given out at once. */
+  peakBytes = 0;
 
   /** Memory for so many bytes. */
   allocate(bytes: number): Chunk {
@@ -49,6 +52,8 @@ export class Arena {
       region.chunks.splice(region.chunks.indexOf(chunk) + 1, 0, rest);
     }
     chunk.free = false;
+    this.inUse += chunk.size;
+    this.peakBytes = Math.max(this.peakBytes, this.inUse);
     touch(chunk.region, chunk.start, chunk.start + bytes);
     return chunk;
   }
@@ -57,6 +62,7 @@ export class Arena {
   release(chunk: Chunk): void {
     const { chunks } = chunk.region;
     chunk.free = true;
+    this.inUse -= chunk.size;
     const index = chunks.indexOf(chunk);
     const after = chunks[index + 1] as Chunk | undefined;
     if (after?.free) {

@@ -77,7 +77,7 @@ function follow(graph: Graph, fixed: ReadonlySet<Value>, memory: HostMemory, pla
     switch (step.kind) {
       case "session":
         step.outputs.forEach(allocate);
-        memory.hold(arenaBytes(step, graph, fixed));
+        memory.hold(arenaOf(step, graph, fixed).residentBytes);
         break;
       case "map":
         step.equation.outputs.forEach(allocate);
@@ -112,8 +112,8 @@ function loop(equation: Equation, known: ReadonlySet<Value>, memory: HostMemory)
 /** Operators that may write over an operand that nobody else reads. */
 const inPlace = new Set(["Cast", "Relu", "Sigmoid", "Tanh", "Clip", "Erf"]);
 
-/** What the arena of a session has needed after a run. */
-function arenaBytes(step: Session, graph: Graph, fixed: ReadonlySet<Value>): number {
+/** The arena of a session after a run. */
+export function arenaOf(step: Session, graph: Graph, fixed: ReadonlySet<Value>): Arena {
   const { executed, viewed, given, types } = optimised(step, graph, fixed);
   const typeOf = (name: string): ArrayType | undefined => types.get(name);
   const ownerOf = (name: string): string => viewed.get(name) ?? name;
@@ -170,7 +170,7 @@ function arenaBytes(step: Session, graph: Graph, fixed: ReadonlySet<Value>): num
     }
     for (const name of output) if (!uses.get(name)) finished(name);
   });
-  return residentBytes([...buffers]);
+  return arenaAfter([...buffers]);
 }
 
 /**
@@ -194,7 +194,7 @@ interface Buffer {
   to: number;
 }
 
-function residentBytes(buffers: readonly Buffer[]): number {
+function arenaAfter(buffers: readonly Buffer[]): Arena {
   const arena = new Arena();
   const begin = [...buffers].sort((a, b) => a.from - b.from);
   const running: { readonly buffer: Buffer; readonly chunk: Chunk }[] = [];
@@ -206,5 +206,5 @@ function residentBytes(buffers: readonly Buffer[]): number {
     }
     running.push({ buffer, chunk: arena.allocate(sizeOf(buffer.shape) * buffer.width) });
   }
-  return arena.residentBytes;
+  return arena;
 }
