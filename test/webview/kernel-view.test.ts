@@ -120,11 +120,32 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
     await expect.poll(() => numbers.count()).toBe(9);
     const { block } = await syntheticSource().entry({ id: "k1", view: "trace", parameter: null, row: 3, column: 8 });
     expect(await numbers.allTextContents()).toEqual([...block!].map(formatValue));
+    const picture = (await page.locator(".block svg image").boundingBox())!;
+    const [x, y] = [picture.x + picture.width * 0.9, picture.y + picture.height * 0.5];
+    await page.mouse.move(x, y);
+    expect(await page.locator(".block svg .near").textContent()).toBe(
+      `output 1 with output 2: ${formatValue(block![5])}`,
+    );
+    await page.mouse.click(x, y);
+    expect(await page.evaluate("choice.view")).toEqual({ row: 1, column: 2 });
+    expect(await page.getByRole("spinbutton", { name: "Column’s output" }).inputValue()).toBe("2");
     await page.getByText("Outputs as a table").click();
     await settled();
     expect(await page.locator(".block tbody tr").allInnerTexts()).toEqual(
       [...block!].map((value, at) => `${Math.floor(at / 3)}\t${at % 3}\t${formatValue(value)}`),
     );
+  });
+
+  test("the block before is shown until the next has come, and says whose it is", async () => {
+    const { page } = await openView(`{}`);
+    await page.evaluate(`gaze.change({ place: { row: 3, column: 8 } })`);
+    await expect.poll(() => page.innerText(".block")).toContain("cat-3.png (cat) and cat-8.png (cat)");
+    await page.evaluate(`source.entry = () => new Promise(() => {}); gaze.change({ place: { row: 4, column: 8 } })`);
+    await page.waitForTimeout(150);
+    expect(await page.innerText(".block")).toContain("cat-3.png (cat) and cat-8.png (cat)");
+    await page.evaluate(`source.entry = () => Promise.reject(new Error("The sidecar has ended: start it again."));
+      gaze.change({ place: { row: 5, column: 8 } })`);
+    await expect.poll(() => page.innerText(".block")).toContain("The sidecar has ended: start it again.");
   });
 
   test("entries are a table, a page at a time, in the order of the picture", async () => {

@@ -5,11 +5,13 @@ import { marksOf, plot, plotArea, partOf, type Span } from "./plot";
 import { formatValue, positionOf, scaleFor } from "./scale";
 import { widened } from "./source";
 import type { CanvasTheme } from "./theme";
+import type { Place } from "./gaze";
 import type { Point } from "./viewport";
 
 /** The outputs of one pair of examples: C x C of the full form, C of the diagonal one. */
 
 const margin = 28;
+const barsHeight = 200;
 /** So wide a cell has room for its number. */
 const numberRoom = 46;
 
@@ -21,13 +23,11 @@ export function blockPicture(
   width: number,
   pointer: Point | null,
 ): Node_ {
-  const side = Math.min(300, width - margin);
+  const side = sideOf(width);
   const cell = side / outputs;
   const scale = scaleFor(widened(null, block) ?? { min: 0, max: 0, smallest: null }, false);
   const table = scale.diverging ? theme.diverging : theme.sequential;
-  const at = (pixels: number): number => Math.floor((pixels - margin) / cell);
-  const [row, column] = pointer === null ? [-1, -1] : [at(pointer.y), at(pointer.x)];
-  const pointed = row >= 0 && column >= 0 && row < outputs && column < outputs;
+  const pointed = pointer && cellUnder(outputs, width, pointer);
   const every = Math.ceil(16 / cell);
   const numbers = Array.from({ length: Math.ceil(outputs / every) }, (_, index) => index * every);
   const dark = (value: number): boolean => lightnessOf(table, positionOf(scale, value)) < 0.55;
@@ -68,20 +68,35 @@ export function blockPicture(
         formatValue(value),
       ),
     ),
-    pointed
-      ? [
-          h("rect", { class: "halo", x: margin + column * cell, y: margin + row * cell, width: cell, height: cell }),
-          h("rect", { class: "edge", x: margin + column * cell, y: margin + row * cell, width: cell, height: cell }),
-        ]
-      : null,
+    pointed &&
+      ["halo", "edge"].map((layer) =>
+        h("rect", {
+          class: layer,
+          x: margin + pointed.column * cell,
+          y: margin + pointed.row * cell,
+          width: cell,
+          height: cell,
+        }),
+      ),
     h(
       "text",
       { class: pointed ? "near" : "mark", x: margin, y: margin + side + 16 },
       pointed
-        ? `output ${row} with output ${column}: ${formatValue(block[row * outputs + column])}`
+        ? `output ${pointed.row} with output ${pointed.column}: ${formatValue(block[pointed.row * outputs + pointed.column])}`
         : "rows: outputs of the row’s example",
     ),
   );
+}
+
+function sideOf(width: number): number {
+  return Math.min(300, width - margin);
+}
+
+/** The pair of outputs under a point of the picture; null beside it. */
+export function cellUnder(outputs: number, width: number, { x, y }: Point): Place | null {
+  const cell = sideOf(width) / outputs;
+  const [row, column] = [Math.floor((y - margin) / cell), Math.floor((x - margin) / cell)];
+  return row >= 0 && column >= 0 && row < outputs && column < outputs ? { row, column } : null;
 }
 
 function lightnessOf(table: ColourTable, part: number): number {
@@ -105,13 +120,13 @@ function pixelsOf(block: Float32Array, side: number, indexOf: (value: number) =>
 
 /** Of the diagonal form: a bar for each output. */
 export function outputBars(values: Float32Array, width: number, pointer: Point | null): Node_ {
-  const height = 200;
+  const height = barsHeight;
   const area = plotArea(width, height);
   const range = widened(null, values) ?? { min: 0, max: 1, smallest: null };
   const y: Span = { low: Math.min(0, range.min), high: Math.max(0, range.max) || 1, logarithmic: false };
   const step = area.width / values.length;
   const up = (value: number): number => area.top + (1 - partOf(y, value)) * area.height;
-  const pointed = pointer === null ? -1 : Math.floor((pointer.x - area.left) / step);
+  const pointed = pointer && barUnder(values.length, width, pointer);
   const every = Math.ceil(28 / step);
   const named = [...values.keys()].filter((output) => output % every === 0);
   return plot(
@@ -134,14 +149,21 @@ export function outputBars(values: Float32Array, width: number, pointer: Point |
         height: Math.max(0.5, Math.abs(up(value) - up(0))),
       }),
     ),
-    pointed >= 0 && pointed < values.length
-      ? h(
+    pointed === null
+      ? null
+      : h(
           "text",
           { class: "near", x: area.left + area.width, y: 10, "text-anchor": "end" },
           `output ${pointed}: ${formatValue(values[pointed])}`,
-        )
-      : null,
+        ),
   );
+}
+
+/** The output whose bar is above or below a point; null beside them. */
+export function barUnder(outputs: number, width: number, { x }: Point): number | null {
+  const area = plotArea(width, barsHeight);
+  const output = Math.floor(((x - area.left) / area.width) * outputs);
+  return output >= 0 && output < outputs ? output : null;
 }
 
 /** Whether a pair has more to show than one number. */

@@ -1,10 +1,4 @@
-import type {
-  KernelArrangement,
-  KernelEntry,
-  KernelOrder,
-  KernelPicture,
-  KernelView,
-} from "../../sidecar/protocol/ntk";
+import type { KernelArrangement, KernelOrder, KernelPicture, KernelView } from "../../sidecar/protocol/ntk";
 import { hasBlocks } from "./block";
 import { Entries } from "./entries";
 import { Gaze, type Place } from "./gaze";
@@ -29,6 +23,12 @@ export const firstChoice: KernelChoice = {
   time: 0,
 };
 
+/** The outputs of a pair of examples; a sentence where they cannot be had, null where they are not known yet. */
+export interface PairBlock {
+  readonly pair: Place;
+  readonly block: Float32Array | string | null;
+}
+
 /** How long a selection stays as it is before it is summed up, in milliseconds. */
 const rest = 150;
 
@@ -38,6 +38,7 @@ export class KernelViewState {
   readonly entries: Entries;
   readonly #update: () => void;
   #frame: number | null = null;
+  #block: (PairBlock & { readonly key: string }) | null = null;
   #difference: { readonly of: readonly [KernelSource, KernelSource]; readonly source: KernelSource } | null = null;
   #order: { readonly key: string; readonly order: KernelOrder; arrangement: KernelArrangement | null } | null = null;
   /** The pair that was kept, by its examples: it stays the same pair in another order. */
@@ -84,10 +85,21 @@ export class KernelViewState {
     return at && this.#examplesAt(at);
   }
 
-  /** What is known of that pair, or why nothing can be; null where the form has no blocks, or before there is an answer. */
-  block(source: KernelSource, { id, view, parameter }: KernelPicture): KernelEntry | string | null {
+  /**
+   * The outputs of that pair, or why they cannot be had. The ones before are shown until they have come, and also when
+   * nothing is pointed at any more, so that the page stands still; `pair` says whose they are. Null before there are any.
+   */
+  block(source: KernelSource, { id, parameter }: KernelPicture): PairBlock | null {
+    if (!hasBlocks(source.info)) return null;
+    const key = JSON.stringify([id, parameter]);
+    if (this.#block?.key !== key) this.#block = null;
     const pair = this.pair();
-    return pair !== null && hasBlocks(source.info) ? this.entries.look(source, { id, view, parameter, ...pair }) : null;
+    // A block has all outputs, whichever of them the picture shows
+    const answer = pair && this.entries.look(source, { id, view: "trace", parameter, ...pair });
+    if (pair !== null && answer !== null) {
+      this.#block = { key, pair, block: typeof answer === "string" ? answer : answer.block };
+    }
+    return this.#block;
   }
 
   /** Of what is selected, a while after it was; a sentence where it could not be had; null before. */

@@ -150,12 +150,12 @@ function fileTitle({ title }: KernelInfo): string {
 
 /** What is selected, the block of the pair, and the layers: beside one picture, below several. */
 function aside(shown: KernelViewShown, picture: KernelPicture): Node_ {
-  const { source, state, save } = shown;
+  const { source, state } = shown;
   return h(
     "div",
     { key: "aside", class: "kernel-aside" },
     selectionSection(shown, picture),
-    blockSection(source.info, state.pair(), state.block(source, picture), save),
+    blockSection(source.info, state.block(source, picture), shown),
     layerSection(shown),
   );
 }
