@@ -143,6 +143,11 @@ export function predictText(report: PredictReport, out: string): string {
     table([["time", "train loss", ...(testLoss ? ["test loss"] : [])], ...rows], [0, 1, 2]),
     "",
     stable ? `stable${rate}` : `it diverges${rate}`,
+    ...report.linearity.flatMap(({ step, error }) =>
+      error === null
+        ? []
+        : [`a random step of ${100 * step} % of the weights: ${formatPart(error)} of the change is not linear`],
+    ),
     `computed in ${seconds.toFixed(2)} s on ${device} (${engine})`,
     `written to ${out}; read it with numpy.load("${out}")`,
   ].join("\n");

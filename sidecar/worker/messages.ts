@@ -133,6 +133,14 @@ export interface NtkReport {
   readonly spectrum: Omit<Spectrum, "eigenvalues"> | null;
 }
 
+/** Of one step along a random direction, in which each parameter moves by the same part of its own norm. */
+export interface LinearityReport {
+  /** That part. */
+  readonly step: number;
+  /** |f(p + s v) - f(p) - s J v| / |s J v| over outputs of training examples: 0 for a linear model. Null where J v is zero. */
+  readonly error: number | null;
+}
+
 export interface PredictReport {
   /** Null is infinity, which JSON does not have. */
   readonly times: readonly (number | null)[];
@@ -144,6 +152,8 @@ export interface PredictReport {
   /** Whether gradient descent does not diverge. */
   readonly stable: boolean;
   readonly largestLearningRate: number | null;
+  /** How far the model itself is from its linearisation. */
+  readonly linearity: readonly LinearityReport[];
   /** Of the file that is written. */
   readonly arrays: readonly { readonly name: string; readonly shape: Shape; readonly dtype: DType }[];
   readonly engine: string;

@@ -354,7 +354,7 @@ class Tiles {
 }
 
 /** Some of the examples, without a copy. */
-function part({ shape, dtype, data }: Tensor, { start, count }: { start: number; count: number }): Tensor {
+export function part({ shape, dtype, data }: Tensor, { start, count }: { start: number; count: number }): Tensor {
   const size = sizeOf(shape.slice(1));
   return { shape: [count, ...shape.slice(1)], dtype, data: data.subarray(start * size, (start + count) * size) };
 }

@@ -5,21 +5,24 @@ import { withFile } from "../formats/file";
 import { readNpy, tensorOf } from "../formats/npy";
 import { NpzWriter } from "../formats/npz";
 import { ModelError } from "../graph/errors";
-import { argumentsOf } from "../graph/graph";
-import type { Tensor } from "../graph/tensor";
+import { argumentsOf, type Graph } from "../graph/graph";
+import { tensor, type Tensor } from "../graph/tensor";
 import { formatShape, newArray, sameShape, sizeOf } from "../graph/types";
 import { maximumRows } from "../kernel/linear-algebra";
 import { predict, type Prediction } from "../kernel/prediction";
+import { linearityGraph } from "../quantities/linearity";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
+import { tf } from "../sources/tfjs/tensorflow";
 import { vmap } from "../transforms";
 import { checkFolder, readInputs } from "./inputs";
-import { partialFile, type PredictJob, type PredictReport } from "./messages";
+import { partialFile, type LinearityReport, type PredictJob, type PredictReport } from "./messages";
 import {
   checkFiniteInputs,
   computeKernel,
   differentiated,
   engineFor,
+  part,
   wholeKernel,
   type Examples,
   type KernelOf,
@@ -28,6 +31,11 @@ import {
 
 /** Examples whose outputs are computed at once. */
 const AT_ONCE = 256;
+
+/** Parts of the weights' norms, by which they move. */
+const STEPS = [0.001, 0.01, 0.1];
+
+type Inputs = ReadonlyMap<string, Tensor>;
 
 /** Predicts what training makes of the model, by its linearisation at the weights that it has, and writes it. */
 export async function runPredict(job: PredictJob, { load, progress }: NtkCallbacks): Promise<PredictReport> {
@@ -63,8 +71,8 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
     const own = await kernelOf({ rows: inputs.train, columns: null }, given.train.batch, null, "train");
     const across = { rows: inputs.test, columns: inputs.train };
     const other = await kernelOf(across, given.test.batch, given.train.batch, "test");
-    const outputsAt = (at: ReadonlyMap<string, Tensor>, count: number): Promise<Tensor> =>
-      forward(model, at, count, (graph) => engine.compile(graph, { opaque: new TfjsOpaqueHost() }));
+    const compile = (graph: Graph): Promise<Executable> => engine.compile(graph, { opaque: new TfjsOpaqueHost() });
+    const outputsAt = (at: Inputs, count: number): Promise<Tensor> => forward(model, at, count, compile);
     const predicted = predict(
       { kernel: own.kernel, outputs: await outputsAt(inputs.train, given.train.batch), targets: targets.train },
       { kernel: other.kernel, outputs: await outputsAt(inputs.test, given.test.batch), targets: targets.test },
@@ -75,6 +83,7 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
         times: job.times,
       },
     );
+    const linearity = await linearityOf(model, inputs.train, given.train.batch, compile);
     writeArrays(job.out, predicted);
     own.store.remove();
     other.store.remove();
@@ -86,6 +95,7 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
       testLoss: predicted.testLoss && Array.from(predicted.testLoss.data),
       stable: predicted.stable,
       largestLearningRate: predicted.largestLearningRate,
+      linearity,
       arrays: Array.from(predicted.arrays, ([array, { shape, dtype }]) => ({ name: array, shape, dtype })),
       engine: name,
       device: engine.device,
@@ -113,12 +123,56 @@ function readTargets(file: string, { outputs: [output] }: Model, count: number):
   return targets;
 }
 
+/** How far the model is from its linearisation, for steps along one random direction. */
+async function linearityOf(
+  model: Model,
+  inputs: Inputs,
+  count: number,
+  compile: (graph: Graph) => Promise<Executable>,
+): Promise<LinearityReport[]> {
+  const batch = Math.min(count, AT_ONCE);
+  const { wrt } = differentiated(model);
+  const graph = linearityGraph(model.graph, { batch, wrt });
+  const directions = new Map(wrt.map((name) => [`direction of ${name}`, directionOf(model.weights[name])]));
+  const executable = await compile(graph);
+  try {
+    const reports: LinearityReport[] = [];
+    for (const step of STEPS) {
+      const values = argumentsOf(graph).map(({ name, value }): Tensor => {
+        if (name === "step") return tensor([], value.dtype, Float32Array.of(step));
+        const input = inputs.get(name);
+        return input ? part(input, { start: 0, count: batch }) : (directions.get(name) ?? model.weights[name]);
+      });
+      const [error, change] = await executable.run(values);
+      reports.push({ step, error: change.data[0] > 0 ? Math.sqrt(error.data[0] / change.data[0]) : null });
+    }
+    return reports;
+  } finally {
+    await executable.dispose();
+  }
+}
+
+/** A normal direction, the same in every run, as long as the parameter itself. */
+function directionOf({ shape, dtype, data }: Tensor): Tensor {
+  const normal = tf.tidy(() => Float32Array.from(tf.randomNormal([...shape], 0, 1, "float32", 1).dataSync()));
+  const scale = normOf(data) / normOf(normal);
+  const direction = newArray(dtype, normal.length);
+  normal.forEach((value, index) => (direction[index] = scale * value));
+  return { shape, dtype, data: direction };
+}
+
+function normOf(data: Tensor["data"]): number {
+  let sum = 0;
+  for (const value of data) sum += value * value;
+  return Math.sqrt(sum);
+}
+
 /** The model's outputs at each example. */
 async function forward(
   model: Model,
-  inputs: ReadonlyMap<string, Tensor>,
+  inputs: Inputs,
   count: number,
-  compile: (graph: Model["graph"]) => Promise<Executable>,
+  compile: (graph: Graph) => Promise<Executable>,
 ): Promise<Tensor> {
   const [{ shape }] = model.graph.outputs;
   const whole: Tensor = {
@@ -134,9 +188,7 @@ async function forward(
       const values = argumentsOf(graph).map(({ name }) => {
         const input = inputs.get(name);
         if (input === undefined) return model.weights[name];
-        const length = sizeOf(input.shape.slice(1));
-        const data = input.data.subarray(start * length, (start + size) * length);
-        return { shape: [size, ...input.shape.slice(1)], dtype: input.dtype, data };
+        return part(input, { start, count: size });
       });
       const [outputs] = await executable.run(values);
       whole.data.set(outputs.data, start * sizeOf(shape));

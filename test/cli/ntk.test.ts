@@ -213,6 +213,11 @@ describe("kernelscope predict", () => {
     expect(report).toMatchObject({ times: [0, 10, 1000, null], form: "full", training: "flow", testLoss: null });
     expect([...report.trainLoss].sort((a, b) => b - a)).toEqual(report.trainLoss);
     expect(report.trainLoss[3]).toBeLessThan(1e-8);
+    // The departure from the linearised model grows with the step
+    const errors = report.linearity.map(({ error }) => error!);
+    expect(errors).toHaveLength(3);
+    expect(errors[0]).toBeLessThan(0.01);
+    expect(errors[2] / errors[1]).toBeGreaterThan(5);
     const arrays = withFile(out, (file) => new Map(Array.from(readNpz(file), ([name, npy]) => [name, readNpy(npy)])));
     expect([...arrays].map(([name, { shape }]) => [name, shape])).toEqual([
       ["times", [4]],
