@@ -1,0 +1,110 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { checkGraph } from "../../sidecar/graph/check";
+import { argumentsOf, type Graph } from "../../sidecar/graph/graph";
+import { tensor, type Tensor } from "../../sidecar/graph/tensor";
+import { isFloat, sizeOf } from "../../sidecar/graph/types";
+import { inferShapes } from "../../sidecar/primitives";
+import { ntkForms, ntkGraph, type NtkOptions } from "../../sidecar/quantities/ntk";
+import { evaluate, generator, randomLike } from "../laws";
+import { randomGraph } from "../transforms/random-graph";
+import { randomNet } from "./random-net";
+import { methods } from "./references";
+
+/**
+ * All methods agree on random graphs, in 64 bits. Both sides are exact, but summed in another order: their difference is
+ * relative to the kernel's largest entry. Where derivatives cancel (what is normalised may be constant) the kernel is
+ * zero but for the square of a rounding error.
+ */
+const exact = 1e-10;
+const ZERO = 1e-24;
+
+const ROWS = 2;
+const COLUMNS = 3;
+
+/** Random examples, weights and indices below 5, by the names of the kernel's inputs. */
+function settings(graph: Graph, random: () => number): Map<string, Tensor> {
+  const values = new Map<string, Tensor>();
+  const add = (name: string, shape: readonly number[], floats: boolean): void => {
+    const data = Int32Array.from({ length: sizeOf(shape) }, () => Math.floor(5 * random()));
+    values.set(name, floats ? randomLike({ shape, dtype: "float64" }, random) : tensor(shape, "int32", data));
+  };
+  for (const { name, value } of graph.inputs) {
+    add(name, [ROWS, ...value.shape], isFloat(value.dtype));
+    add(`${name}'`, [COLUMNS, ...value.shape], isFloat(value.dtype));
+  }
+  for (const { name, value } of graph.parameters) add(name, value.shape, true);
+  return values;
+}
+
+async function kernel(graph: Graph, options: NtkOptions, values: ReadonlyMap<string, Tensor>): Promise<Tensor> {
+  const made = ntkGraph(graph, options);
+  checkGraph(made.graph, inferShapes);
+  const [result] = await evaluate(
+    made.graph,
+    argumentsOf(made.graph).map(({ name }) => values.get(name)!),
+  );
+  expect(result.shape).toEqual(made.shape);
+  return result;
+}
+
+interface Asked extends Pick<NtkOptions, "form" | "trace"> {
+  /** Whether there is a second set of examples. */
+  readonly twoSets: boolean;
+}
+
+async function expectAgreement(graph: Graph, random: () => number, { twoSets, ...form }: Asked): Promise<void> {
+  const values = settings(graph, random);
+  const common = {
+    ...form,
+    rows: ROWS,
+    columns: twoSets ? COLUMNS : null,
+    wrt: graph.parameters.map((parameter) => parameter.name),
+    norms: false,
+  };
+  const { contraction, ...others } = methods;
+  const expected = await kernel(graph, { ...common, ...contraction }, values);
+  for (const [method, options] of Object.entries(others)) {
+    const actual = await kernel(graph, { ...common, ...options }, values);
+    expect(largestDifference(actual, expected), method).toBeLessThan(exact * largest(expected.data) + ZERO);
+  }
+}
+
+const largest = ({ data }: Tensor): number => data.reduce((most: number, x) => Math.max(most, Math.abs(x)), 0);
+
+function largestDifference(actual: Tensor, expected: Tensor): number {
+  return largest(
+    tensor(
+      expected.shape,
+      "float64",
+      Float64Array.from(expected.data, (x, i) => actual.data[i] - x),
+    ),
+  );
+}
+
+/** The seed of a graph that fails is in fast-check's report. */
+function property(name: string, make: (random: () => number, length: number) => Graph, longest: number): void {
+  it(name, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+        fc.integer({ min: 1, max: longest }),
+        fc.constantFrom(...ntkForms),
+        fc.constantFrom("sum" as const, "mean" as const),
+        fc.boolean(),
+        async (seed, length, form, trace, twoSets) => {
+          const random = generator(seed);
+          const graph = make(random, length);
+          checkGraph(graph, inferShapes);
+          await expectAgreement(graph, random, { form, trace, twoSets });
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+}
+
+describe("all methods agree", () => {
+  property("on random graphs", randomGraph, 8);
+  property("on random nets", randomNet, 5);
+});
