@@ -1,5 +1,5 @@
 import { freemem } from "node:os";
-import { closeSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { withoutParameters } from "../analysis/analyze";
 import { cacheFolder } from "../cache/folder";
@@ -54,6 +54,7 @@ export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Pro
   const examples = { rows: x1.tensorsFor(model), columns: x2?.tensorsFor(model) ?? null };
   checkFiniteInputs(examples.rows, job.x1);
   if (job.x2 !== null) checkFiniteInputs(examples.columns!, job.x2);
+  checkDisk(job, subject, outputsOf(model));
   const { engine, name } = await engineFor(job, model);
   try {
     const start = performance.now();
@@ -81,6 +82,19 @@ export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Pro
   } finally {
     await engine.dispose();
   }
+}
+
+/** Tiles and the file that is made of them are there side by side for a while. */
+function checkDisk({ out }: NtkJob, { form, rows, columns }: NtkSubject, outputs: number): void {
+  const entries = { full: outputs * outputs, diagonal: outputs, trace: 1 }[form];
+  const bytes = 2 * 4 * rows * (columns ?? rows) * entries;
+  const { bavail, bsize } = statfsSync(dirname(out));
+  if (bytes <= bavail * bsize) return;
+  throw new MemoryError(
+    `the kernel and its tiles take ${formatBytes(bytes)} on the disk, and ${dirname(out)} has ${formatBytes(bavail * bsize)} free; ` +
+      (form === "trace" ? "take fewer examples" : "use --form trace, take fewer examples") +
+      " or write elsewhere",
+  );
 }
 
 /** By the model's names of its inputs. */

@@ -191,6 +191,23 @@ module.exports.large = (x) => tf.mul(tf.mul(x, scale), scale);
     expect(status).toBe(3);
     expect(err).toMatch(/the kernel of a single pair of examples by any method would take more than 1\.00 KiB/);
   });
+
+  it("is refused where the disk cannot hold it", async () => {
+    const wide = write(
+      "wide.js",
+      `const tf = require("@tensorflow/tfjs");
+const weights = tf.variable(tf.ones([8, 400000]), true, "weights");
+module.exports.wide = (x) => tf.matMul(x, weights);
+`,
+    );
+    const args = ["--input", "x=N,8", "--x1", many, "--form", "full", "--out", path("never.npy")];
+    const { status, err } = await kernelscope(["ntk", `${wide}#wide`, ...args]);
+    expect(status).toBe(3);
+    expect(err).toMatch(
+      /the kernel and its tiles take 2\.84 PiB on the disk, and .* has .* free; use --form trace, take/,
+    );
+    expect(existsSync(`${path("never.npy")}.tiles`)).toBe(false);
+  });
 });
 
 describe("kernelscope predict", () => {
