@@ -82,6 +82,6 @@ void contend(async ({ case: name, batch }) => {
     await blockUntilReady(blocks);
     const elements = blocks.reduce((sum, { size }) => sum + size, 0);
     for (const block of blocks) block.dispose();
-    return elements;
+    return { elements };
   };
 });

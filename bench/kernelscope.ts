@@ -28,6 +28,6 @@ void contend(async ({ case: name, batch, threads, method }) => {
   return async () => {
     executable ??= await engine.compile(graph, { opaque: new TfjsOpaqueHost(), fixed });
     const outputs = await executable.run(values);
-    return outputs.reduce((sum, { data }) => sum + data.length, 0);
+    return { elements: outputs.reduce((sum, { data }) => sum + data.length, 0) };
   };
 });

@@ -1,16 +1,16 @@
-"""A Jacobian with PyTorch: the measuring that lib/measure.ts does in JavaScript. Prints a line of JSON.
+"""A Jacobian with PyTorch. Prints a line of JSON.
 
-    python torch_jacobian.py '{"case": "cnn", "batch": 20, "threads": 2, "method": "vmap(jacrev)"}'
+    python torch_jacobian.py TASK    # as JSON, what lib/protocol.ts says
 """
 
 import json
 import math
-import os
 import sys
-import time
 
 import torch
 from torch.func import functional_call, jacrev, vmap
+
+from measuring import measure
 
 nn = torch.nn
 
@@ -63,34 +63,6 @@ def loop(parameters, f, x):
     return result
 
 
-def status(field):
-    for line in open("/proc/self/status"):
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-
-
-def measure(compute):
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-    before = status("VmRSS")
-    start = time.perf_counter()
-    elements = compute()
-    first = time.perf_counter() - start
-    peak = status("VmHWM") - before
-    seconds = []
-    for _ in range(max(2 if first > 15 else 3, min(9, int(20 / first)))):
-        start = time.perf_counter()
-        compute()
-        seconds.append(time.perf_counter() - start)
-    return {
-        "firstSeconds": first,
-        "seconds": seconds,
-        "peakBytes": max(0, peak),
-        "elements": elements,
-        "cpuSeconds": sum(os.times()[:2]),
-    }
-
-
 def main(task):
     torch.set_num_threads(task["threads"])
     method = {"vmap(jacrev)": vectorised, "autograd.grad loop": loop}[task["method"]]
@@ -104,7 +76,8 @@ def main(task):
         torch.randn(2, 2),
     )
     # The blocks are garbage when the count has been made
-    print(json.dumps(measure(lambda: sum(block.numel() for block in method(parameters, f, x).values()))))
+    compute = lambda: sum(block.numel() for block in method(parameters, f, x).values())
+    print(json.dumps(measure(compute, lambda elements: {"elements": elements}, task["repeat"])))
 
 
 main(json.loads(sys.argv[1]))

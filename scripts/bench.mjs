@@ -1,5 +1,5 @@
 // `npm run bench`: builds, bundles every bench/*.ts into dist/bench/, and runs bench/main.ts with the arguments given, or,
-// where the first of them names another table (`memory`, `editor`), the program of that name. bench/editor.ts runs with the
+// where the first of them names another table (`memory`, `ntk`, `editor`), the program of that name. bench/editor.ts runs with the
 // packaged extension. Further files are programs that these may start as processes of their own, to measure their memory.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
@@ -18,8 +18,8 @@ const [first, ...rest] = args;
 process.exitCode =
   first === "editor"
     ? await editor(rest)
-    : first === "memory"
-      ? await engines("memory", rest)
+    : first === "memory" || first === "ntk"
+      ? await engines(first, rest)
       : await engines("main", args);
 
 /** @param {string} program @param {string[]} args */

@@ -30,12 +30,16 @@ export interface Row {
   readonly result: Result;
 }
 
-/** One case: everyone's time and memory, and both relative to the first row's. */
 export function caseTable({ title }: Case, rows: readonly Row[]): string {
-  const [{ result: ours }] = rows;
   const elements = rows.flatMap(({ result }) => ("cannot" in result ? [] : [result.elements]));
   if (new Set(elements).size > 1) throw new Error(`${title}: not all computed the same Jacobian: ${elements.join()}`);
   const bytes = elements.length > 0 ? `, ${mebibytes(4 * elements[0])}` : "";
+  return [`### ${title}${bytes}`, "", ...contenderTable(rows)].join("\n");
+}
+
+/** One case: everyone's time and memory, and both relative to the first row's. */
+export function contenderTable(rows: readonly Row[]): string[] {
+  const [{ result: ours }] = rows;
   const lines = rows.map(({ title: name, result }) => {
     if ("cannot" in result) return `| ${name} | cannot: ${result.cannot} | | | | |`;
     const { seconds, firstSeconds, peakBytes, others } = result;
@@ -45,12 +49,10 @@ export function caseTable({ title }: Case, rows: readonly Row[]): string {
     return `| ${name} | ${time(median(seconds))}${mark} | ${relative[0]} | ${mebibytes(peakBytes)} | ${relative[1]} | ${time(firstSeconds)} |`;
   });
   return [
-    `### ${title}${bytes}`,
-    "",
     "| | time | time, relative | peak memory | memory, relative | first call |",
     "|---|--:|--:|--:|--:|--:|",
     ...lines,
-  ].join("\n");
+  ];
 }
 
 export function analyzeTable(results: readonly Analyzed[]): string {

@@ -15,10 +15,12 @@ const LONG_S = 60;
 /** A measurement that more than this part of the processors' time went to other programs in is repeated. */
 export const QUIET = 0.1;
 
+type Subject = Pick<Case, "name" | "batch">;
+
 export type Result = (Measured & { readonly others: number }) | Failed;
 
 /** Measures one contender in a process of its own; the quietest of some attempts where other programs are at work. */
-export async function measured(contender: Contender, task: Case, attempts: number): Promise<Result> {
+export async function measured(contender: Contender, task: Subject, attempts: number): Promise<Result> {
   if (contender.missing !== undefined) return { cannot: contender.missing };
   let best: Result | null = null;
   for (let attempt = 0; attempt < attempts; attempt++) {
@@ -42,7 +44,7 @@ export async function quietMoment(): Promise<void> {
   }
 }
 
-async function attemptOf(contender: Contender, { name, batch }: Case): Promise<Result> {
+async function attemptOf(contender: Contender, { name, batch }: Subject): Promise<Result> {
   const [program, ...args] = contender.command;
   const busy = busySeconds();
   const start = performance.now();
