@@ -56,8 +56,9 @@ describe("trust", () => {
 
   it("is followed by an analysis once it is granted from the CodeLens", async () => {
     await window.openFile("tiny.ts");
-    await window.editor.clickCodeLens(/Trust this workspace/);
-    await window.page.locator(".workspace-trust-editor").getByRole("button", { name: "Trust", exact: true }).click();
+    const trust = window.page.locator(".workspace-trust-editor");
+    await window.editor.clickCodeLens(/Trust this workspace/, async () => (await trust.count()) > 0);
+    await trust.getByRole("button", { name: "Trust", exact: true }).click();
     await expect.poll(() => window.statusBar.item("status.workspaceTrust").count()).toBe(0);
     await window.openFile("tiny.ts");
     await window.editor.clickCodeLens("Analyze");
