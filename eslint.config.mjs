@@ -21,7 +21,7 @@ const mayImport = {
     ...["sources", "engines", "protocol", "formats", "kernel", "cache", "devices", "worker", "setup"],
   ],
   kernel: ["graph"],
-  formats: ["graph"],
+  formats: ["graph", "protocol"],
   cache: [],
   engines: ["graph", "primitives", "transforms", "cache"],
   sources: ["graph", "primitives", "transforms", "cache", "protocol"],

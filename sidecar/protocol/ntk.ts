@@ -13,6 +13,13 @@ export type NtkMethod = "contraction" | "vector-products" | "structured";
 /** Whether `trace` sums over outputs, as PyTorch's tutorial does, or averages, as neural-tangents does. */
 export type TraceKind = "sum" | "mean";
 
+/** Which class each example is of, where that is known. */
+export interface Labels {
+  readonly classes: readonly string[];
+  /** For each example a position in `classes`. */
+  readonly of: readonly number[];
+}
+
 /** One set of examples, for people. */
 export interface ExamplesInfo {
   readonly count: number;

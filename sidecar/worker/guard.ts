@@ -14,9 +14,11 @@ import type { Watchdog } from "./watchdog";
 /**
  * Runs user code under every limit there is: whatever it does, the user is told what and in which line. There is one call
  * for each process: some of its code may still run when this is done, and is not to end the process then either.
+ *
+ * @param model the model's file, and other files whose code is run with it
  */
 export async function guarded<T>(
-  { file, batchingRules = [] }: Pick<ModelRequest, "file" | "batchingRules">,
+  { file, others }: Pick<ModelRequest, "file"> & { readonly others: readonly string[] },
   limits: Limits,
   watchdog: Watchdog,
   run: () => Promise<T>,
@@ -28,8 +30,7 @@ export async function guarded<T>(
   process.on("uncaughtException", (error: unknown) => endWith(stray(error, evaluating ? file : null)));
   const undo = [accountForTimers()];
   // What a data file holds is its size on disk; only code can ask for anything.
-  if (isCodeFile(file) || batchingRules.length > 0)
-    undo.push(limitAllocations(allocationLimit(file, limits.codeMemory)));
+  if (isCodeFile(file) || others.length > 0) undo.push(limitAllocations(allocationLimit(file, limits.codeMemory)));
   watchdog.evaluating(file, limits.timeLimit);
   try {
     return await run();

@@ -11,20 +11,20 @@ import { ModelError } from "../graph/errors";
 import { argumentsOf } from "../graph/graph";
 import type { Tensor } from "../graph/tensor";
 import { jacobianGraph, type Strategy } from "../quantities/jacobian";
-import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { checkResultFits, chooseWhatFits, placeOfEngine } from "./memory";
-import { checkFolder, readInputs } from "./inputs";
+import { checkFolder, loadWithInputs, type Load } from "./inputs";
 import { partialFile, type JacobianJob, type JacobianReport } from "./messages";
 
 /** Computes a Jacobian and writes it: the arrays never leave the worker. */
 export async function runJacobian(
   job: JacobianJob,
-  { load, progress }: { load: (batch: number) => Promise<Model>; progress: (fraction: number) => void },
+  { load, progress }: { load: Load; progress: (fraction: number) => void },
 ): Promise<JacobianReport> {
   checkFolder(job.out);
-  const { batch, tensorsFor } = readInputs(job.inputs);
-  const model = withoutParameters(await load(batch), job.exclude);
+  const { model: loaded, given } = await loadWithInputs(load, [job.inputs], (count) => count);
+  const [{ batch, tensorsFor }] = given;
+  const model = withoutParameters(loaded, job.exclude);
   const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
   if (wrt.length === 0)
     throw new ModelError(`${model.file}: has no trainable parameters to differentiate with respect to`);

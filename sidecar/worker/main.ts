@@ -2,7 +2,7 @@ import { getHeapStatistics } from "node:v8";
 import { availableEngines } from "../engines";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
-import { loadModel, type Model } from "../sources";
+import { loadModel, type LoadRequest } from "../sources";
 import { faultOf } from "./faults";
 import { guarded } from "./guard";
 import { runJacobian } from "./jacobian";
@@ -54,8 +54,12 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
     heapLimit: getHeapStatistics().heap_size_limit,
     partial: "job" in request ? partialFile(request.job.out, process.pid) : null,
   });
-  const load = async (model: ModelRequest): Promise<Model> => {
-    const loaded = await guarded(model, limits, watchdog, () =>
+  const load = async (
+    model: Omit<ModelRequest, "batch"> & Pick<LoadRequest, "batch">,
+    others: readonly string[] = [],
+  ) => {
+    const code = { file: model.file, others: [...(model.batchingRules ?? []), ...others] };
+    const loaded = await guarded(code, limits, watchdog, () =>
       loadModel({ ...model, onRead: (files) => send({ kind: "read", files }) }),
     );
     send({ kind: "traced" });
@@ -68,17 +72,17 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
     }
     case "jacobian":
       return runJacobian(request.job, {
-        load: (batch) => load({ ...request.model, batch }),
+        load: (batch, others) => load({ ...request.model, batch }, others),
         progress: (fraction) => send({ kind: "progress", fraction }),
       });
     case "ntk":
       return runNtk(request.job, {
-        load: (batch) => load({ ...request.model, batch }),
+        load: (batch, others) => load({ ...request.model, batch }, others),
         progress: (fraction) => send({ kind: "progress", fraction }),
       });
     case "predict":
       return runPredict(request.job, {
-        load: (batch) => load({ ...request.model, batch }),
+        load: (batch, others) => load({ ...request.model, batch }, others),
         progress: (fraction) => send({ kind: "progress", fraction }),
       });
     case "engines":

@@ -22,13 +22,13 @@ import { formatBytes } from "../protocol/text";
 import { ntkGraph, type NtkMethod } from "../quantities/ntk";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
-import { checkFolder, readInputs } from "./inputs";
+import { checkFolder, loadWithInputs, type GivenInputs, type Load } from "./inputs";
 import { MemoryError, placeOfEngine, type EnginePlace } from "./memory";
 import { partialFile, type NtkJob, type NtkReport } from "./messages";
 
 /** A kernel's computation, tile by tile, each of which is on the disk before the next is begun. */
 export interface NtkCallbacks {
-  readonly load: (batch: number) => Promise<Model>;
+  readonly load: Load;
   readonly progress: (fraction: number) => void;
 }
 
@@ -41,9 +41,10 @@ const ROWS_FOR_ALL = 1000;
 /** Computes a kernel and writes it; what an interrupted run has computed already is taken over. */
 export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Promise<NtkReport> {
   checkFolder(job.out);
-  const x1 = readInputs(job.x1);
-  const x2 = job.x2 === null ? null : readInputs(job.x2);
-  const model = withoutParameters(await load(Math.min(x1.batch, 2)), job.exclude);
+  const sources = job.x2 === null ? [job.x1] : [job.x1, job.x2];
+  const { model: loaded, given } = await loadWithInputs(load, sources, (count) => Math.min(count, 2));
+  const [x1, x2] = given as [GivenInputs, GivenInputs | undefined];
+  const model = withoutParameters(loaded, job.exclude);
   const subject: NtkSubject = {
     ...differentiated(model),
     form: job.form,

@@ -15,7 +15,7 @@ import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { tf } from "../sources/tfjs/tensorflow";
 import { vmap } from "../transforms";
-import { checkFolder, readInputs } from "./inputs";
+import { checkFolder, loadWithInputs } from "./inputs";
 import { partialFile, type LinearityReport, type PredictJob, type PredictReport } from "./messages";
 import {
   checkFiniteInputs,
@@ -41,8 +41,9 @@ type Inputs = ReadonlyMap<string, Tensor>;
 export async function runPredict(job: PredictJob, { load, progress }: NtkCallbacks): Promise<PredictReport> {
   checkFolder(job.out);
   const sources = { train: { kind: "file", file: job.train.x }, test: { kind: "file", file: job.test.x } } as const;
-  const given = { train: readInputs(sources.train), test: readInputs(sources.test) };
-  const model = withoutParameters(await load(Math.min(given.train.batch, 2)), job.exclude);
+  const both = await loadWithInputs(load, [sources.train, sources.test], (count) => Math.min(count, 2));
+  const given = { train: both.given[0], test: both.given[1] };
+  const model = withoutParameters(both.model, job.exclude);
   if (model.outputs.length !== 1 || model.outputs[0].dtype !== "float32") {
     throw new ModelError(
       `${model.file}: has ${model.outputs.length} outputs, and training to targets is predicted for one of floating-point numbers; export a model or function with that one`,

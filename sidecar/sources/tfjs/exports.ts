@@ -1,10 +1,11 @@
 import { basename } from "node:path";
-import { ModelError } from "../../graph/errors";
+import { messageOf, ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import type { Binding } from "./bindings";
 import type { Evaluated } from "./bundle";
 import type { Callable } from "./function";
 import { placeOfLayer } from "./layers";
+import { placeOfError } from "./places";
 import { tf } from "./tensorflow";
 
 /** Which of a code file's values is the model: the one that EXPORT names, or the only one there is. */
@@ -55,7 +56,7 @@ function parseExport(text: string, file: string): ExportText {
   }
 }
 
-/** The value that EXPORT names. A factory is called; promises are awaited. */
+/** The model that EXPORT names. A factory is called; promises are awaited. */
 export async function namedExport(
   file: string,
   text: string,
@@ -64,21 +65,54 @@ export async function namedExport(
 ): Promise<Chosen> {
   const { path, args } = parseExport(text, file);
   const candidates = await candidatesOf(file, evaluated, bindings);
+  const { value, source } = await valueAt(file, path, candidates, listOf);
+  if (args !== null) {
+    const made = await calledWith(value, path, args, source);
+    if (isModel(made)) return { name: text, value: made, source: placeOf(made) ?? source };
+    if (isFunction(made)) return { name: text, value: made as Callable, source };
+    throw new ModelError(`${text} returns no model and no function on tensors; return one`, source);
+  }
+  return usable({ name: text, value, source, isExported: true }, file, candidates);
+}
+
+/** Whatever EXPORT names, of any type. A function is called, with the arguments if there are any. */
+export async function namedValue(
+  file: string,
+  text: string,
+  evaluated: Evaluated,
+  bindings: readonly Binding[],
+): Promise<{ readonly value: unknown; readonly source: Source | null }> {
+  const { path, args } = parseExport(text, file);
+  const candidates = await candidatesOf(file, evaluated, bindings);
+  const names = (): string =>
+    `it has ${candidates.map(({ name, source }) => `${name} (line ${source?.line ?? 1})`).join(", ") || "none"}`;
+  const { value, source } = await valueAt(file, path, candidates, names);
+  try {
+    const isCalled = args !== null || isFunction(value);
+    return { value: isCalled ? await calledWith(value, path, args ?? [], source) : value, source };
+  } catch (error) {
+    throw error instanceof ModelError ? error : new ModelError(messageOf(error), placeOfError(error) ?? source);
+  }
+}
+
+async function valueAt(
+  file: string,
+  path: readonly string[],
+  candidates: readonly Candidate[],
+  list: (candidates: readonly Candidate[]) => string,
+): Promise<{ readonly value: unknown; readonly source: Source | null }> {
   const root = candidates.find(({ name }) => name === path[0]);
   if (!root) {
-    throw new ModelError(`the file has no top-level binding ${path[0]}; ${listOf(candidates)}`, start(file));
+    throw new ModelError(`the file has no top-level binding ${path[0]}; ${list(candidates)}`, start(file));
   }
   let value = await root.value;
   for (const member of path.slice(1)) value = await (value as Record<string, unknown> | null)?.[member];
-  if (args !== null) {
-    if (!isFunction(value))
-      throw new ModelError(`${path.join(".")} is no function; leave out the arguments`, root.source);
-    const made = await value(...args);
-    if (isModel(made)) return { name: text, value: made, source: placeOf(made) ?? root.source };
-    if (isFunction(made)) return { name: text, value: made as Callable, source: root.source };
-    throw new ModelError(`${text} returns no model and no function on tensors; return one`, root.source);
-  }
-  return usable({ ...root, name: text, value }, file, candidates);
+  return { value, source: root.source };
+}
+
+function calledWith(value: unknown, path: readonly string[], args: readonly unknown[], source: Source | null): unknown {
+  if (!isFunction(value)) throw new ModelError(`${path.join(".")} is no function; leave out the arguments`, source);
+  return value(...args);
 }
 
 /**

@@ -5,6 +5,7 @@ import { assembleModel, type Description } from "./assemble";
 import { loadBatchingRules, ruleProblems } from "./batching-rules";
 import { isCodeFile, readCode, topLevelBindings } from "./bindings";
 import { evaluate } from "./bundle";
+import type { CodeFile } from "./examples";
 import { namedExport, onlyExport } from "./exports";
 import { artifactsOf, filesOf, placeOf, readSavedModel, type SavedModel } from "./file-handler";
 import { functionSubject } from "./function";
@@ -19,14 +20,18 @@ import { asModelError } from "./tracing";
 import { forgetVariables } from "./variables";
 
 export { parseInputOption, type InputOption } from "./inputs";
+export type { CodeFile } from "./examples";
 export { TfjsOpaqueHost } from "./opaque";
 
 export interface LoadRequest {
   readonly file: string;
   readonly export: string | null;
   readonly inputs: readonly InputOption[];
-  /** The number of examples that is analysed: a model whose examples are coupled is traced at it. */
-  readonly batch: number;
+  /**
+   * The number of examples that is analysed: a model whose examples are coupled is traced at it. Or what finds it out once
+   * the model's code has been run, which is given to it: null for a saved model.
+   */
+  readonly batch: number | ((own: CodeFile | null) => Promise<number>);
   /** Told of the files of the user's own whose code is about to be run, also where that fails. */
   readonly onRead?: (files: readonly string[]) => void;
   /** Code files with batching rules for operations that only TensorFlow.js can run. */
@@ -64,7 +69,7 @@ interface RuleLoading extends LoadRequest {
 }
 
 async function loadCode(request: RuleLoading): Promise<Model> {
-  const { file, inputs, batch } = request;
+  const { file, inputs } = request;
   const code = readCode(file);
   forgetVariables();
   const bindings = await topLevelBindings(file, code);
@@ -74,10 +79,11 @@ async function loadCode(request: RuleLoading): Promise<Model> {
       request.export === null
         ? await onlyExport(file, evaluated, bindings)
         : await namedExport(file, request.export, evaluated, bindings);
+    const batch = await batchOf(request, { file, evaluated, bindings });
     await request.loadRules();
     const { files } = evaluated;
     const description = { file, export: name, format: "tfjs-code", source, files } as const;
-    if (value instanceof tf.GraphModel) return await assembleGraphModel(value, request, description);
+    if (value instanceof tf.GraphModel) return await assembleGraphModel(value, { ...request, batch }, description);
     const subject =
       value instanceof tf.LayersModel
         ? layersModelSubject(value, inputs)
@@ -88,11 +94,16 @@ async function loadCode(request: RuleLoading): Promise<Model> {
   }
 }
 
+function batchOf({ batch }: LoadRequest, own: CodeFile | null): number | Promise<number> {
+  return typeof batch === "number" ? batch : batch(own);
+}
+
 async function loadSaved(request: RuleLoading): Promise<Model> {
   const saved = readSavedModel(request.file);
   if (request.export !== null) {
     throw new ModelError(`a saved model has no binding ${request.export}; leave out #${request.export}`);
   }
+  const batch = await batchOf(request, null);
   await request.loadRules();
   const artifacts = artifactsOf(saved);
   const handler = tf.io.fromMemory(artifacts);
@@ -105,11 +116,7 @@ async function loadSaved(request: RuleLoading): Promise<Model> {
     } catch (error) {
       throw unreadable(error, saved);
     }
-    return assembleModel(
-      layersModelSubject(model, request.inputs),
-      { ...description, format: "tfjs-layers" },
-      request.batch,
-    );
+    return assembleModel(layersModelSubject(model, request.inputs), { ...description, format: "tfjs-layers" }, batch);
   }
   let model: tf.GraphModel;
   try {
@@ -117,13 +124,13 @@ async function loadSaved(request: RuleLoading): Promise<Model> {
   } catch (error) {
     throw unreadable(error, saved);
   }
-  return assembleGraphModel(model, request, { ...description, format: "tfjs-graph" });
+  return assembleGraphModel(model, { ...request, batch }, { ...description, format: "tfjs-graph" });
 }
 
 /** Constants that the model reads as numbers while it runs are no parameters: it is traced again without them. */
 async function assembleGraphModel(
   model: tf.GraphModel,
-  request: LoadRequest,
+  request: Pick<LoadRequest, "inputs"> & { readonly batch: number },
   description: Description,
 ): Promise<Model> {
   const concrete = new Set<string>();
