@@ -323,7 +323,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
     expect(await number.innerText()).toMatch(/\(mean of 32 × 32 pairs\)$/);
     const request = { id: "k1", view: "trace", parameter: null, row: 4001, column: 7002 } as const;
     const { value } = await syntheticSource({ count: 10_000 }).entry(request);
-    await page.waitForFunction("window.answer");
+    await expect.poll(() => page.evaluate("typeof window.answer")).toBe("function");
     await page.evaluate("answer()");
     await expect.poll(() => number.innerText()).toBe(formatValue(value!));
     await page.evaluate(`source.entry = () => Promise.reject(new Error("The sidecar has ended: start it again."));

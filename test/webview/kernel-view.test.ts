@@ -252,7 +252,7 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
     await page.getByRole("button", { name: "Save shares of layers as a table, CSV" }).click();
     await page.getByRole("button", { name: "Save the picture as PNG" }).click();
     // Compressed by the browser when it has time
-    await page.waitForFunction("saved.length === 4");
+    await expect.poll(() => page.evaluate("saved.length"), { timeout: 20_000 }).toBe(4);
     expect(await page.evaluate("saved.map(({ name }) => name)")).toEqual([
       "spectrum.svg",
       "spectrum.csv",
