@@ -49,6 +49,10 @@ const string = { type: "string" } as const;
 const strings = { type: "string", multiple: true } as const;
 const flag = { type: "boolean" } as const;
 
+const examplesHelp =
+  "EXAMPLES: x.npy; x.npz with an array for each input; a folder of .png and .jpg images, with a sub-folder for each class " +
+  "or none; or data.ts#binding, which holds or returns a tensor, an array, an object of these or a dataset";
+
 export const commands: Record<string, Command> = {
   analyze: {
     usage:
@@ -77,7 +81,7 @@ export const commands: Record<string, Command> = {
 
   jacobian: {
     usage:
-      "kernelscope jacobian MODEL[#EXPORT] --inputs x.npy --out jac.npz [--strategy S] [--chunk K | auto] [--engine E] " +
+      "kernelscope jacobian MODEL[#EXPORT] --inputs EXAMPLES --out jac.npz [--strategy S] [--chunk K | auto] [--engine E] " +
       "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--time-limit SECONDS] [--code-memory 2GiB] " +
       "[--json]",
     options: {
@@ -116,7 +120,7 @@ export const commands: Record<string, Command> = {
 
   ntk: {
     usage:
-      "kernelscope ntk MODEL[#EXPORT] --x1 a.npy [--x2 b.npy] --out ntk.npy [--form full | trace | diagonal] " +
+      "kernelscope ntk MODEL[#EXPORT] --x1 EXAMPLES [--x2 EXAMPLES] --out ntk.npy [--form full | trace | diagonal] " +
       "[--method auto | contraction | vector-products | structured] [--trace sum | mean] [--engine E] " +
       "[--tile-memory 1GiB] [--keep-tiles] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... " +
       "[--time-limit SECONDS] [--code-memory 2GiB] [--json]",
@@ -165,7 +169,7 @@ export const commands: Record<string, Command> = {
 
   predict: {
     usage:
-      "kernelscope predict MODEL[#EXPORT] --x-train a.npy --y-train y.npy --x-test b.npy [--y-test z.npy] " +
+      "kernelscope predict MODEL[#EXPORT] --x-train EXAMPLES --y-train y.npy --x-test EXAMPLES [--y-test z.npy] " +
       "--learning-rate R --times 0,10,100,inf --out pred.npz [--training flow | descent] [--form full | trace] " +
       "[--engine E] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--time-limit SECONDS] " +
       "[--code-memory 2GiB] [--json]",
@@ -291,6 +295,7 @@ export async function runCommand(args: readonly string[], programs: Programs): P
   }
   if (rest.includes("--help")) {
     console.log(`usage: ${command.usage}`);
+    if (command.usage.includes("EXAMPLES")) console.log(examplesHelp);
     return;
   }
   let parsed: { values: Options; positionals: string[] };

@@ -141,16 +141,22 @@ function tensorFrom(value: unknown, member: string, { name, source }: Named): tf
   if (!isArray(value)) throw new ModelError(`${what} is no tensor and no array; make it one`, source);
   try {
     const elements = Array.from(value as ArrayLike<unknown>);
-    if (!elements.some((each) => each instanceof tf.Tensor)) return tf.tensor(value as tf.TensorLike);
-    return tf.stack(
-      elements.map((each) => (each instanceof tf.Tensor ? (each as tf.Tensor) : tf.tensor(each as tf.TensorLike))),
-    );
+    if (!elements.some((each) => each instanceof tf.Tensor)) return tensorOf(value);
+    return tf.stack(elements.map((each) => (each instanceof tf.Tensor ? (each as tf.Tensor) : tensorOf(each))));
   } catch (error) {
     throw new ModelError(
       `${what} cannot be made one array (${messageOf(error)}); give all examples the same shape`,
       source,
     );
   }
+}
+
+/** TensorFlow.js infers a shape from what comes first, and does not see that what follows has another. */
+function tensorOf(value: unknown): tf.Tensor {
+  const tensor = tf.tensor(value as tf.TensorLike);
+  const { length } = tensor.dataSync();
+  if (length !== tensor.size) throw new Error(`${length} numbers are not ${formatShape(tensor.shape)}`);
+  return tensor;
 }
 
 function gathered(tensors: ReadonlyMap<string, tf.Tensor>, ys: unknown, named: Named): CodeExamples {
