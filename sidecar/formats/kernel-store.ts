@@ -8,8 +8,8 @@ import { npyHeader } from "./npy";
 
 /**
  * A kernel on the disk, tile by tile, as a Zarr group (version 3) that other programs can read: the array `kernel`
- * [N1, N2, ...] with a chunk for each tile, and the array `norms` with the sums of squares of each parameter's part of
- * each tile. Chunks are written beside their place and renamed: one that is there is whole.
+ * [N1, N2, ...] with a chunk for each tile, and the array `norms` with sums of each parameter's squared Jacobians for
+ * each tile, which add up to those of all examples. Chunks are written beside their place and renamed: one that is there is whole.
  */
 export interface KernelLayout {
   /** [N1, N2, ...] */
@@ -97,6 +97,11 @@ export class KernelStore {
     return existsSync(join(this.folder, "kernel", "c", String(row), String(column), ...rest));
   }
 
+  /** Whether there is no tile yet. */
+  isEmpty(): boolean {
+    return !existsSync(join(this.folder, "kernel", "c"));
+  }
+
   /** The first and the number of examples of a row or column of tiles. */
   span(axis: 0 | 1, index: number): { readonly start: number; readonly count: number } {
     const { shape, tile } = this.layout;
@@ -119,7 +124,7 @@ export class KernelStore {
     return { row, column, shape, data: data, norms };
   }
 
-  /** Sums of squares of each parameter's part of one tile. */
+  /** What one tile adds to the sums of each parameter's squared Jacobians. */
   async readNorms(row: number, column: number): Promise<Float32Array | null> {
     if (this.norms === null) return null;
     const { data } = await zarr.get(this.norms, [zarr.slice(row, row + 1), zarr.slice(column, column + 1), null]);

@@ -60,7 +60,8 @@ function structure(
   const extents = { g: 1, k: operand.shape[axis], c: before * after, d: sizeOf(indices.shape) };
   const axes = range(operand.shape.length).filter((other) => other !== axis);
   return {
-    layout: JSON.stringify([[], [axis], axes]),
+    // Told apart from a contraction over the same axis, whose factor is not one of indices
+    layout: `rows ${JSON.stringify([[], [axis], axes])}`,
     extents,
     factor: (b) => ({ kind: "indices", value: ops.reshape(b, indices, [extents.d]) }),
     cotangent(b, cotangent) {

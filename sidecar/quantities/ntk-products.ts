@@ -1,6 +1,6 @@
 import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
-import { sizeOf } from "../graph/types";
+import { sizeOf, type DType } from "../graph/types";
 import type { Structure } from "../primitives/primitive";
 import { broadcastInDim, convert, dotGeneral, eq, mul, reduceSum, reshape, transpose } from "../primitives/ops";
 import type { NtkForm } from "./ntk";
@@ -40,7 +40,7 @@ export function structuredKernel(
 ): Value {
   const [n1, size, , free, positions] = cotangent.rows.shape;
   const [n2] = cotangent.columns.shape;
-  const gram = gramOf(b, factor);
+  const gram = gramOf(b, factor, cotangent.rows.dtype);
   if (g === 1 && positions === 1) {
     const flat = (value: Value): Value => reshape(b, value, [value.shape[0], size, free]);
     const product = cotangentProduct(b, form, flat(cotangent.rows), flat(cotangent.columns));
@@ -65,13 +65,48 @@ export function structuredKernel(
   return reshape(b, transpose(b, product, [1, 2, 0, 3]), [n1, size, n2 * size]);
 }
 
+/**
+ * The squared norm of the Jacobian at each example: [N].
+ *
+ * @param jacobian [N, C, ...parameter]
+ */
+export function denseNorm(b: Builder, jacobian: Value): Value {
+  const [count] = jacobian.shape;
+  const flat = reshape(b, jacobian, [count, sizeOf(jacobian.shape.slice(1))]);
+  return dotGeneral(b, flat, flat, [[1], [1]], [[0], [0]]);
+}
+
+/** As `denseNorm`, of the Jacobian that `structuredKernel` does without. */
+export function structuredNorm(b: Builder, factor: Value, cotangent: Value, { g }: Structure["extents"]): Value {
+  const [count, size, , free, positions] = cotangent.shape;
+  if (g === 1 && positions === 1) {
+    const square = (value: Value, length: number): Value => {
+      const flat = reshape(b, value, [count, length]);
+      return dotGeneral(b, flat, flat, [[1], [1]], [[0], [0]]);
+    };
+    const products = square(cotangent, size * free);
+    // A row of a weight counts once
+    return factor.dtype === "int32" ? products : mul(b, square(factor, sizeOf(factor.shape.slice(1))), products);
+  }
+  const pairs = dotGeneral(b, cotangent, cotangent, [[1, 3], [1, 3]], [[0, 2], [0, 2]]); // prettier-ignore
+  return reduceSum(b, mul(b, ownGram(b, factor, cotangent.dtype), pairs), [1, 2, 3]);
+}
+
+/** The gram of each example with itself: [N, G, D, D] */
+function ownGram(b: Builder, factor: Value, dtype: DType): Value {
+  if (factor.dtype !== "int32") return dotGeneral(b, factor, factor, [[2], [2]], [[0, 1], [0, 1]]); // prettier-ignore
+  const [count, positions] = factor.shape;
+  const same = eq(b, reshape(b, factor, [count, 1, positions, 1]), reshape(b, factor, [count, 1, 1, positions]));
+  return convert(b, same, dtype);
+}
+
 /** A: [G, N1, D, N2, D] */
-function gramOf(b: Builder, { rows, columns }: Side<Value>): Value {
+function gramOf(b: Builder, { rows, columns }: Side<Value>, dtype: DType): Value {
   if (rows.dtype !== "int32") return dotGeneral(b, rows, columns, [[2], [2]], [[1], [1]]);
   const [n1, d1] = rows.shape;
   const [n2, d2] = columns.shape;
   const same = eq(b, reshape(b, rows, [1, n1, d1, 1, 1]), reshape(b, columns, [1, 1, 1, n2, d2]));
-  return convert(b, same, "float32");
+  return convert(b, same, dtype);
 }
 
 /** The product of two arrays [N, C, K] over K, in the layout of the form. */

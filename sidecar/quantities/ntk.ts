@@ -1,12 +1,11 @@
 import type { Builder } from "../graph/builder";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
-import { isFloat, range, sizeOf, type Shape } from "../graph/types";
+import { isFloat, range, sizeOf, type DType, type Shape } from "../graph/types";
 import { newBuilder } from "../primitives";
 import {
   add,
   concatenate,
-  dotGeneral,
   eye,
   full,
   mul,
@@ -21,7 +20,7 @@ import { evaluateInto, linearizeInto, pushInto, simplify } from "../transforms";
 import { inOrderOfNeed } from "./order";
 import { vmapOver } from "./loops";
 import { chooseWays, type Way } from "./ntk-costs";
-import { denseKernel, structuredKernel, type Side } from "./ntk-products";
+import { denseKernel, denseNorm, structuredKernel, structuredNorm, type Side } from "./ntk-products";
 import { leavesOf, type Leaf } from "./ntk-uses";
 
 /**
@@ -57,7 +56,7 @@ export interface NtkOptions {
   readonly columns: number | null;
   /** Names of the parameters that are summed over. */
   readonly wrt: readonly string[];
-  /** Whether the kernel's part of each parameter is measured: `norms` below. Not by vector products, which have no parts. */
+  /** Whether the part of each parameter is measured: `norms` below. Not by vector products, which have no parts. */
   readonly norms: boolean;
   /** How `structured` computes the part of each parameter; by default what is estimated to be quickest. */
   readonly choose?: typeof chooseWays;
@@ -66,8 +65,8 @@ export interface NtkOptions {
 export interface NtkGraph {
   /**
    * Its inputs have the batch axis first: x1 by the model's own names and, where there are columns, x2 by names with a
-   * prime. Outputs: the kernel and, with `norms`, the sums of squares of each parameter's part of it (before a mean is
-   * taken), one for each of `parameters`.
+   * prime. Outputs: the kernel and, with `norms`, [parameters, N1 + N2] (or N1 where there are no columns): the squared
+   * norm of each parameter's Jacobian at each example, which is its part of the trace of the example's kernel with itself.
    */
   readonly graph: Graph;
   readonly shape: Shape;
@@ -135,6 +134,12 @@ interface Emitted {
   readonly ways: readonly Way[];
 }
 
+/** What the products of one parameter are made of, in the order in which it is returned. */
+interface Kept {
+  readonly leaf: number;
+  readonly parts: readonly ("jacobian" | "factor" | "cotangent")[];
+}
+
 /** `contraction` and `structured`: the sum over parameters of a product of each one's parts. */
 function products(builder: Builder, setting: Setting): Emitted {
   const { graph, options, first, second, size } = setting;
@@ -148,7 +153,7 @@ function products(builder: Builder, setting: Setting): Emitted {
 
   let leaves: Leaf[] = [];
   let ways: Way[] = [];
-  let kept: { readonly leaf: number; readonly parts: readonly string[] }[] = [];
+  let kept: Kept[] = [];
   const values = vmapOver(builder, examples, count, (body, example) => {
     const linearized = linearizeInto(body, graph, [...example, ...setting.weights], setting.wrt);
     leaves = leavesOf(linearized);
@@ -188,7 +193,6 @@ function products(builder: Builder, setting: Setting): Emitted {
       );
       return [...dense.filter((_, leaf) => ways[leaf] === "dense"), ...atOutputs];
     });
-    // What each leaf's product is made of, in the order in which it is returned
     let densePlace = 0;
     const denseCount = ways.filter((way) => way === "dense").length;
     let structuredPlace = 0;
@@ -228,18 +232,40 @@ function products(builder: Builder, setting: Setting): Emitted {
   const layout = { full: [rows, size, n2 * size], diagonal: [size, rows, n2], trace: [rows, n2] }[form];
   const sum = parts.reduce<Value | null>((total, part) => (total === null ? part : add(builder, total, part)), null);
   const kernel = finishForm(builder, setting, sum ?? full(builder, layout, dtype, 0));
-  const norms = leaves.map((_, leaf) => {
-    const place = kept.findIndex((each) => each.leaf === leaf);
-    if (place < 0) return full(builder, [1], dtype, 0);
-    const flat = reshape(builder, parts[place], [sizeOf(parts[place].shape)]);
-    return reshape(builder, dotGeneral(builder, flat, flat, [[0], [0]]), [1]);
-  });
   return {
     kernel,
-    norms: options.norms ? concatenate(builder, norms, 0) : null,
+    norms: options.norms ? normsOf(builder, kept, values, leaves, ways, { count, dtype }) : null,
     parameters: names,
     ways,
   };
+}
+
+/** [parameters, examples] */
+function normsOf(
+  builder: Builder,
+  kept: readonly Kept[],
+  values: readonly Value[],
+  leaves: readonly Leaf[],
+  ways: readonly Way[],
+  { count, dtype }: { count: number; dtype: DType },
+): Value {
+  let at = 0;
+  const known = new Map(
+    kept.map(({ leaf, parts }) => {
+      const made = parts.map(() => values[at++]);
+      const norm =
+        ways[leaf] === "dense"
+          ? denseNorm(builder, made[0])
+          : structuredNorm(builder, made[0], made[1], leaves[leaf].uses[0].structure.extents);
+      return [leaf, norm];
+    }),
+  );
+  const rows = leaves.map((_, leaf) => known.get(leaf) ?? full(builder, [count], dtype, 0));
+  return concatenate(
+    builder,
+    rows.map((row) => reshape(builder, row, [1, count])),
+    0,
+  );
 }
 
 /** From the layouts of ntk-products.ts to the shape of the form. */

@@ -124,7 +124,7 @@ export interface NtkReport {
   readonly seconds: number;
   readonly predictedPeakBytes: number;
   readonly measuredPeakBytes: number;
-  /** Each parameter's part of the kernel: the norm of its part, as a share of the sum of these norms. None by vector products. */
+  /** Each parameter's part of the trace of all examples' kernels with themselves; they add up to 1. None by vector products. */
   readonly layers: readonly { readonly parameter: string; readonly share: number }[];
   /** In descending order. Empty where the kernel is not symmetric, of the form `diagonal`, or too large. */
   readonly eigenvalues: readonly number[];

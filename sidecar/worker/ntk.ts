@@ -131,6 +131,9 @@ export async function computeKernel(
   const tiles = new Tiles(kernel);
   try {
     await computeTiles(store, tiled.method, tiles, progress);
+  } catch (error) {
+    if (store.isEmpty()) store.remove();
+    throw error;
   } finally {
     await tiles.dispose();
   }
@@ -348,7 +351,21 @@ class Tiles {
       return other ? part(other, columns) : model.weights[name];
     });
     const [kernel, norms] = await executable.run(values, { onProgress });
-    return { kernel, norms: norms === undefined ? null : Float32Array.from(norms.data) };
+    return { kernel, norms: norms === undefined ? null : this.newNorms(norms, row, column, rows.count) };
+  }
+
+  /** Sums over examples, each of which is in many tiles and counts in one: rows in the first column, columns in the first row. */
+  private newNorms({ shape, data }: Tensor, row: number, column: number, rows: number): Float32Array {
+    const [parameters, examples] = shape;
+    const countsRows = this.isSymmetric ? row === column : column === 0;
+    const countsColumns = !this.isSymmetric && row === 0;
+    const sums = new Float32Array(parameters);
+    for (let parameter = 0; parameter < parameters; parameter++) {
+      for (let example = 0; example < examples; example++) {
+        if (example < rows ? countsRows : countsColumns) sums[parameter] += data[parameter * examples + example];
+      }
+    }
+    return sums;
   }
 
   private async compile(method: NtkMethod, rows: number, columns: number | null): Promise<Omit<Compiled, "kind">> {
@@ -413,20 +430,19 @@ async function describe(
   };
 }
 
-/** Each parameter's part of the kernel, by the Frobenius norms of the parts, as shares of their sum. */
+/** Each parameter's part of the trace of the kernels of all examples with themselves. */
 async function sharesOf(store: KernelStore): Promise<NtkReport["layers"]> {
   const { parameters } = store.layout;
-  const squares = new Float64Array(parameters.length);
+  const parts = new Float64Array(parameters.length);
   const [down, across] = store.tiles;
   for (let row = 0; row < down; row++) {
     for (let column = 0; column < across; column++) {
       const norms = await store.readNorms(row, column);
-      norms?.forEach((value, index) => (squares[index] += value));
+      norms?.forEach((value, index) => (parts[index] += value));
     }
   }
-  const norms = squares.map(Math.sqrt);
-  const total = norms.reduce((sum, norm) => sum + norm, 0);
-  return parameters.map((parameter, index) => ({ parameter, share: total > 0 ? norms[index] / total : 0 }));
+  const total = parts.reduce((sum, part) => sum + part, 0);
+  return parameters.map((parameter, index) => ({ parameter, share: total > 0 ? parts[index] / total : 0 }));
 }
 
 export async function wholeKernel(store: KernelStore): Promise<Tensor> {

@@ -90,7 +90,7 @@ describe("kernelscope ntk", () => {
     const whole = await ntk([mlp, "--x1", many, "--form", "trace", "--out", path("whole.npy")]);
     expect(whole.tile).toBe(50);
     for (const [name, args] of [
-      ["tiles", ["--tile-memory", "60KiB"]],
+      ["tiles", ["--tile-memory", "40KiB"]],
       ["contraction", ["--method", "contraction"]],
       ["vector-products", ["--method", "vector-products"]],
     ] as const) {
@@ -113,7 +113,7 @@ describe("kernelscope ntk", () => {
   });
 
   it("goes on where it was interrupted, and comes to the same, bit for bit", async () => {
-    const slow = examples("slow.npy", [160, 8], 6);
+    const slow = examples("slow.npy", [240, 8], 6);
     const common = [mlp, "--x1", slow, "--form", "full", "--engine", "reference", "--tile-memory", "500KiB"];
     const out = path("killed.npy");
     const tiles = `${out}.tiles`;

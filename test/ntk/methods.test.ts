@@ -1,15 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { pickEngine } from "../../sidecar/engines";
 import { ntkForms } from "../../sidecar/quantities/ntk";
-import { nets } from "../jacobian/whole-nets";
-import {
-  jacobianProduct,
-  kernelOf,
-  largestDifference,
-  loadKernelNet,
-  structuredWhereverPossible,
-  type KernelOptions,
-} from "./kernels";
+import { jacobianOf, nets } from "../jacobian/whole-nets";
+import { jacobianProduct, kernelOf, largestDifference, loadKernelNet, structuredWhereverPossible } from "./kernels";
+import { methods } from "./references";
 
 /**
  * Every method and form against the product of Jacobians, which are compared with PyTorch, TensorFlow.js and finite
@@ -20,13 +14,6 @@ const TOLERANCE = 5e-7;
 
 /** What is added or scaled with; and what is used in several slices, whose products would have to be told apart. */
 const UNSTRUCTURED = /\b(bias|gamma|beta|gain|shift|positions)$|^grouped|^cell\/recurrent_kernel$/;
-
-const methods: Record<string, KernelOptions> = {
-  contraction: { method: "contraction" },
-  "vector-products": { method: "vector-products" },
-  structured: { method: "structured" },
-  "structured wherever possible": { method: "structured", choose: structuredWhereverPossible },
-};
 
 describe.each(nets)("the kernel of $name", (net) => {
   it("is the product of Jacobians, by every method and in every form", async () => {
@@ -41,6 +28,31 @@ describe.each(nets)("the kernel of $name", (net) => {
           expect(largestDifference(kernel, expected), `${form} ${name} ${columns}`).toBeLessThan(TOLERANCE);
         }
       }
+    }
+  });
+
+  it("has parts that are the squares of the parameters' Jacobians", async () => {
+    const loaded = await loadKernelNet(net);
+    const { engine } = await pickEngine("reference", loaded.model.graph);
+    const blocks = await jacobianOf(loaded, engine);
+    for (const choose of [undefined, structuredWhereverPossible]) {
+      const { norms, made } = await kernelOf(loaded, engine, {
+        form: "full",
+        columns: true,
+        method: "structured",
+        choose,
+      });
+      const [, examples] = norms!.shape;
+      made.parameters.forEach((name, index) => {
+        const { data, shape } = blocks.get(name)!;
+        const length = data.length / shape[0];
+        for (let n = 0; n < shape[0]; n++) {
+          let expected = 0;
+          for (let k = n * length; k < (n + 1) * length; k++) expected += data[k] * data[k];
+          const actual = norms!.data[index * examples + n];
+          expect(Math.abs(actual - expected), name).toBeLessThanOrEqual(TOLERANCE * Math.max(expected, 1e-3));
+        }
+      });
     }
   });
 

@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { argument } from "../../sidecar/graph/builder";
 import { checkGraph } from "../../sidecar/graph/check";
 import { argumentsOf, type Graph } from "../../sidecar/graph/graph";
 import { tensor, type Tensor } from "../../sidecar/graph/tensor";
 import { isFloat, sizeOf } from "../../sidecar/graph/types";
-import { inferShapes } from "../../sidecar/primitives";
+import { inferShapes, newBuilder } from "../../sidecar/primitives";
+import * as ops from "../../sidecar/primitives/ops";
 import { ntkForms, ntkGraph, type NtkOptions } from "../../sidecar/quantities/ntk";
 import { evaluate, generator, randomLike } from "../laws";
 import { randomGraph } from "../transforms/random-graph";
@@ -105,4 +107,17 @@ function property(name: string, make: (random: () => number, length: number) => 
 describe("all methods agree", () => {
   property("on random graphs", randomGraph, 8);
   property("on random nets", randomNet, 5);
+
+  it("on a table whose rows are taken and that is multiplied with, contracted over the same axis", async () => {
+    const builder = newBuilder();
+    const inputs = [argument("x", [2, 5], "float32"), argument("ids", [3], "int32")];
+    const parameters = [argument("table", [5, 4], "float32")];
+    const table = parameters[0].value;
+    const outputs = [
+      ops.tanh(builder, ops.gather(builder, table, inputs[1].value, 0)),
+      ops.tanh(builder, ops.dotGeneral(builder, inputs[0].value, table, [[1], [0]])),
+    ];
+    const graph = builder.build({ inputs, parameters, outputs });
+    await expectAgreement(graph, generator(3), { form: "full", trace: "sum", twoSets: true });
+  });
 });
