@@ -4,9 +4,10 @@ import { finish } from "../planner/strategies";
 import type { Model } from "../sources/model";
 import { formatBytes, formatCount } from "../protocol/text";
 import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis } from "../protocol/analysis";
+import { noKernels, planningKernels } from "./ntk";
 import { placeOn } from "./place";
 import { placeOf } from "./source";
-import { graphsOf, notPlanned, planning } from "./strategies";
+import { graphsOf, notPlanned, planning, trainableOf } from "./strategies";
 
 export interface AnalyzeOptions {
   /** Number of examples. */
@@ -50,7 +51,10 @@ export function analyze(whole: Model, options: AnalyzeOptions): Analysis {
   });
   const total = jacobianShape(model, batch);
   const bytes = sizeOf(total) * bytesEach;
-  const planned = plan ? finish(planning(model, graphsOf(model, batch), placeOn(device))) : notPlanned;
+  const place = placeOn(device);
+  const planned = plan ? finish(planning(model, graphsOf(model, batch), place)) : notPlanned;
+  // Where there is no Jacobian, that is told already
+  const kernels = planned.strategies.length > 0 ? finish(planningKernels(model, batch, place)) : noKernels;
   return {
     model: {
       file: model.file,
@@ -76,10 +80,15 @@ export function analyze(whole: Model, options: AnalyzeOptions): Analysis {
     files: model.files,
     jacobian: { shape: total, bytes },
     strategies: planned.strategies,
-    ntk: [],
+    ntk: kernels.ntk,
     fallbacks: planned.fallbacks,
     device,
-    diagnostics: [...planned.diagnostics, ...tooLarge(model, options, bytes), ...diagnosticsOf(whole, exclude)],
+    diagnostics: [
+      ...planned.diagnostics,
+      ...kernels.diagnostics,
+      ...tooLarge(model, options, bytes),
+      ...diagnosticsOf(whole, exclude),
+    ],
   };
 }
 
@@ -128,6 +137,16 @@ function diagnosticsOf(model: Model, exclude: readonly string[]): Diagnostic[] {
         "the Jacobian is that of the whole batch, and per-example strategies are not available.",
       source: placeOf(model.batch.source),
     });
+    if (trainableOf(withoutParameters(model, exclude)).length > 0) {
+      diagnostics.push({
+        severity: "information",
+        code: "no-kernel",
+        message:
+          `There is no neural tangent kernel between two examples that depend on one another (${model.batch.reason}): ` +
+          "make the model one of independent examples.",
+        source: placeOf(model.batch.source),
+      });
+    }
   }
   const frozen = model.parameters.filter(({ trainable }) => !trainable);
   if (frozen.length > 0) {

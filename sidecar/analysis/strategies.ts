@@ -25,9 +25,14 @@ export const notPlanned: Planned = { strategies: [], fallbacks: [], diagnostics:
 /** A model as the planner sees it. */
 export type PlannedModel = Pick<Model, "graph" | "parameters" | "layers" | "batch">;
 
+/** Names of what is differentiated with respect to. */
+export function trainableOf({ parameters }: Pick<PlannedModel, "parameters">): string[] {
+  return parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
+}
+
 /** The graphs of all ways to compute the Jacobian; null where there is nothing to differentiate. */
 export function graphsOf(model: PlannedModel, batch: number): MadeGraphs | null {
-  const wrt = model.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
+  const wrt = trainableOf(model);
   if (wrt.length === 0) return null;
   return new MadeGraphs({ graph: model.graph, batch, coupled: model.batch.coupled, wrt });
 }

@@ -1,5 +1,5 @@
 import type { Analysis } from "../protocol/analysis";
-import { formatBytes, formatCount, formatRuns, takenBytes } from "../protocol/text";
+import { formatBytes, formatCount, formatKernelFit, formatRuns, kernelsToTake, takenBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { Installed, SetupPlan } from "../setup/tensorflow";
 import type { JacobianReport, NtkReport, PredictReport } from "../worker/messages";
@@ -42,6 +42,7 @@ export function analysisText(analysis: Analysis): string {
     `${analysis.parameters.length} parameter tensors, ${analysis.buffers.length} buffers`,
     `Jacobian with respect to all of them: ${formatShape(analysis.jacobian.shape)}, ${formatBytes(analysis.jacobian.bytes)}`,
     ...strategyLines(analysis),
+    ...kernelLines(analysis),
     ...fallbackLines(analysis),
     `device: ${device.name}, ${formatBytes(device.memoryBytes)}${device.detected ? "" : " (as sold)"}`,
     ...analysis.diagnostics.map(({ severity, message, source }) => {
@@ -70,6 +71,19 @@ function strategyLines({ strategies, device }: Analysis): string[] {
       : ["No strategy fits: take fewer examples or outputs, or the kernel (NTK) instead of the Jacobian."]),
     "",
   ];
+}
+
+/** What each form of the neural tangent kernel takes by the method to take. */
+function kernelLines({ ntk, device }: Analysis): string[] {
+  if (ntk.length === 0) return [];
+  const rows = kernelsToTake(ntk).map((each) => [
+    each.form,
+    formatShape(each.shape),
+    each.method,
+    formatBytes(takenBytes(each)),
+    formatKernelFit(each),
+  ]);
+  return [table([["NTK", "shape", "method", "peak memory", device.name], ...rows], [3]), ""];
 }
 
 /** The line of the user's own that led there: a call of a function that makes layers, or the operation itself. */

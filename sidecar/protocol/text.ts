@@ -1,4 +1,4 @@
-import type { FallbackAnalysis, FallbackLoop, StrategyAnalysis } from "./analysis";
+import type { FallbackAnalysis, FallbackLoop, NtkAnalysis, StrategyAnalysis } from "./analysis";
 
 /**
  * How sizes and shapes are written for people, the same on every surface: command line, hovers, hints, side bar, panels.
@@ -80,7 +80,26 @@ function formatRepeats(times: number): string {
   return times === 1 ? "once" : `${formatCount(times)} times`;
 }
 
-/** All that a strategy takes: its arrays, and what the engine holds beside them. */
-export function takenBytes({ peakBytes, workspaceBytes }: StrategyAnalysis): number {
+/** All that a strategy or a kernel takes: its arrays, and what the engine holds beside them. */
+export function takenBytes({
+  peakBytes,
+  workspaceBytes,
+}: Pick<StrategyAnalysis, "peakBytes" | "workspaceBytes">): number {
   return peakBytes + workspaceBytes;
+}
+
+/** Of each form of a kernel the method to take or, where none fits, the one that takes the least. */
+export function kernelsToTake(ntk: readonly NtkAnalysis[]): NtkAnalysis[] {
+  const forms = [...new Set(ntk.map(({ form }) => form))];
+  return forms.map((form) => {
+    const all = ntk.filter((each) => each.form === form);
+    const least = all.reduce((best, each) => (takenBytes(each) < takenBytes(best) ? each : best));
+    return all.find(({ recommended }) => recommended) ?? least;
+  });
+}
+
+/** `fits`, `in tiles of 250`, `too large` */
+export function formatKernelFit({ fits, tile }: Pick<NtkAnalysis, "fits" | "tile">): string {
+  if (fits) return "fits";
+  return tile === null ? "too large" : `in tiles of ${formatCount(tile)}`;
 }

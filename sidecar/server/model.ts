@@ -1,4 +1,5 @@
 import { analyze, withoutParameters } from "../analysis/analyze";
+import type { PlannedKernels } from "../analysis/ntk";
 import type { Planned, PlannedModel } from "../analysis/strategies";
 import type { Analysis, DeviceInfo } from "../protocol/analysis";
 import type { ModelFault, ModelOptions, ModelState, Staleness } from "../protocol/messages";
@@ -31,8 +32,10 @@ export class ModelEntry {
   running: AbortController | null = null;
   /** The texts that it reads. */
   evaluating: EvaluatedFiles | null = null;
-  /** The planning in progress. */
+  /** The planning of strategies in progress. */
   planning: AbortController | null = null;
+  /** The planning of kernels in progress, which comes after it. */
+  planningKernels: AbortController | null = null;
   /** What the analysis was made for: a change of settings is not always one for this model. */
   private basis: string | null = null;
   /** What is planned: what was traced, without the parameters that are left out. */
@@ -79,7 +82,8 @@ export class ModelEntry {
 
   /**
    * Another number of examples, another device or other options: nothing has to be evaluated again, unless the examples
-   * are coupled. What the strategies take is for `planned` to say, which comes later.
+   * are coupled. What strategies and kernels take is for `planned` and
+   * `kernelsPlanned` to say, which come later.
    * @returns whether there is anything new to be said
    */
   describe(device: DeviceInfo, batch: number, options: ModelOptions): boolean {
@@ -109,6 +113,11 @@ export class ModelEntry {
       fallbacks,
       diagnostics: [...diagnostics, ...this.analysis.diagnostics],
     };
+  }
+
+  kernelsPlanned({ ntk, diagnostics }: PlannedKernels): void {
+    if (this.analysis === null) return;
+    this.analysis = { ...this.analysis, ntk, diagnostics: [...diagnostics, ...this.analysis.diagnostics] };
   }
 
   /** Whether another number of examples needs another evaluation. */

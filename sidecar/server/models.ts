@@ -173,6 +173,7 @@ export class Models implements TextListener {
   private drop(entry: ModelEntry): void {
     entry.running?.abort();
     entry.planning?.abort();
+    entry.planningKernels?.abort();
     this.planning.forget(modelKey(entry.path, entry.exportName));
   }
 
@@ -252,6 +253,7 @@ export class Models implements TextListener {
     const { analysis, subject, path, exportName } = entry;
     if (analysis === null || subject === null || this.disposed) return;
     entry.planning?.abort();
+    entry.planningKernels?.abort();
     const controller = new AbortController();
     entry.planning = controller;
     this.changed(path);
@@ -269,7 +271,28 @@ export class Models implements TextListener {
       if (entry.planning === controller) {
         entry.planning = null;
         this.changed(path);
+        void this.planKernels(entry);
       }
+    }
+  }
+
+  /** Finds out what kernels take, after the strategies that are already told. */
+  private async planKernels(entry: ModelEntry): Promise<void> {
+    const { analysis, subject, path, exportName } = entry;
+    if (analysis === null || analysis.strategies.length === 0 || subject === null || this.disposed) return;
+    const controller = new AbortController();
+    entry.planningKernels = controller;
+    try {
+      const { batch, device } = analysis;
+      const { signal } = controller;
+      const planned = await this.planning.planKernels(modelKey(path, exportName), subject, { batch, device, signal });
+      if (entry.analysis !== analysis) return;
+      entry.kernelsPlanned(planned);
+      this.changed(path);
+    } catch (error) {
+      if (!(error instanceof CancelledError)) console.error(error);
+    } finally {
+      if (entry.planningKernels === controller) entry.planningKernels = null;
     }
   }
 

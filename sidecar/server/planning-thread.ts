@@ -1,10 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { parentPort } from "node:worker_threads";
+import { planningKernels, type PlannedKernels } from "../analysis/ntk";
 import { placeOn } from "../analysis/place";
 import { graphsOf, planning, type Planned, type PlannedModel } from "../analysis/strategies";
 import { messageOf } from "../graph/errors";
 import type { MadeGraphs } from "../planner/strategies";
-import type { FromPlanning, PlanJob, ToPlanning } from "./planning-messages";
+import type { FromPlanning, KernelsJob, PlanJob, ToPlanning } from "./planning-messages";
 
 /**
  * The thread in which plans are made, so that nothing in the editor waits for them. Jobs are done step by step: between
@@ -21,8 +22,11 @@ interface Loaded {
 }
 
 interface Work {
-  readonly job: PlanJob;
-  readonly steps: Generator<() => Planned, Planned>;
+  readonly id: number;
+  /** Watched jobs go first, kernels last. */
+  readonly rank: 0 | 1 | 2;
+  /** Those of a watched job yield what is known so far. */
+  readonly steps: Generator<(() => Planned) | null, Planned | PlannedKernels>;
   /** Strategies that have been told. */
   told: number;
 }
@@ -48,13 +52,20 @@ port.on("message", (message: ToPlanning) => {
       remove(message.id);
       break;
     case "plan":
-      waiting.push({ job: message.job, steps: stepsOf(message.job), told: 0 });
-      void workOn();
+      begin(message.job.id, message.job.isWatched ? 0 : 1, stepsOf(message.job));
+      break;
+    case "plan-kernels":
+      begin(message.job.id, 2, kernelStepsOf(message.job));
   }
 });
 
+function begin(id: number, rank: Work["rank"], steps: Work["steps"]): void {
+  waiting.push({ id, rank, steps, told: 0 });
+  void workOn();
+}
+
 function remove(id: number): void {
-  const at = waiting.findIndex(({ job }) => job.id === id);
+  const at = waiting.findIndex((work) => work.id === id);
   if (at >= 0) waiting.splice(at, 1);
 }
 
@@ -67,24 +78,28 @@ function* stepsOf({ key, batch, device, chosen }: PlanJob): Generator<() => Plan
   return yield* planning(model, graphs, placeOn(device), chosen);
 }
 
+function kernelStepsOf({ key, batch, device }: KernelsJob): Work["steps"] {
+  return planningKernels(models.get(key)!.model, batch, placeOn(device));
+}
+
 async function workOn(): Promise<void> {
   if (isWorking) return;
   isWorking = true;
   while (waiting.length > 0) {
-    step(waiting.find(({ job }) => job.isWatched) ?? waiting[0]);
+    step(waiting.reduce((first, work) => (work.rank < first.rank ? work : first)));
     await turn();
   }
   isWorking = false;
 }
 
 function step(work: Work): void {
-  const { id, isWatched } = work.job;
+  const { id, rank } = work;
   try {
     const { done, value } = work.steps.next();
     if (done) {
       remove(id);
       send({ kind: "done", id, planned: value });
-    } else if (isWatched) {
+    } else if (rank === 0 && value !== null) {
       const planned = value();
       if (planned.strategies.length > work.told) send({ kind: "part", id, planned });
       work.told = planned.strategies.length;

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { PlannedKernels } from "../analysis/ntk";
 import type { Planned, PlannedModel } from "../analysis/strategies";
 import { messageOf } from "../graph/errors";
 import { CancelledError } from "../worker/client";
-import type { FromPlanning, PlanJob, ToPlanning } from "./planning-messages";
+import type { FromPlanning, KernelsJob, PlanJob, ToPlanning } from "./planning-messages";
 
 export interface PlanOptions extends Omit<PlanJob, "id" | "key" | "isWatched"> {
   readonly signal: AbortSignal;
@@ -11,8 +12,12 @@ export interface PlanOptions extends Omit<PlanJob, "id" | "key" | "isWatched"> {
   readonly onPart?: (planned: Planned) => void;
 }
 
+export interface KernelsOptions extends Omit<KernelsJob, "id" | "key"> {
+  readonly signal: AbortSignal;
+}
+
 interface Pending {
-  readonly resolve: (planned: Planned) => void;
+  readonly resolve: (planned: Planned | PlannedKernels) => void;
   readonly reject: (error: Error) => void;
   readonly onPart: PlanOptions["onPart"];
 }
@@ -30,6 +35,23 @@ export class Planning {
    * @param key names the model; another one of the same name takes its place
    */
   plan(key: string, model: PlannedModel, { signal, onPart, ...job }: PlanOptions): Promise<Planned> {
+    const isWatched = onPart !== undefined;
+    return this.ask(key, model, signal, onPart, (id) => ({ kind: "plan", job: { ...job, id, key, isWatched } }));
+  }
+
+  /** What the neural tangent kernel of a model takes. Whatever else is asked for goes before. */
+  planKernels(key: string, model: PlannedModel, { signal, ...job }: KernelsOptions): Promise<PlannedKernels> {
+    return this.ask(key, model, signal, undefined, (id) => ({ kind: "plan-kernels", job: { ...job, id, key } }));
+  }
+
+  /** @typeParam T what the message is answered with */
+  private ask<T extends Planned | PlannedKernels>(
+    key: string,
+    model: PlannedModel,
+    signal: AbortSignal,
+    onPart: Pending["onPart"],
+    messageFor: (id: number) => ToPlanning,
+  ): Promise<T> {
     if (signal.aborted) return Promise.reject(new CancelledError());
     if (this.loaded.get(key) !== model) {
       const { graph, parameters, layers, batch } = model;
@@ -50,7 +72,7 @@ export class Planning {
         onPart,
         resolve(planned) {
           settle();
-          resolve(planned);
+          resolve(planned as T);
         },
         reject(error) {
           settle();
@@ -58,7 +80,7 @@ export class Planning {
         },
       });
       signal.addEventListener("abort", cancel);
-      this.send({ kind: "plan", job: { ...job, id, key, isWatched: onPart !== undefined } });
+      this.send(messageFor(id));
     });
   }
 

@@ -347,8 +347,8 @@ describe("settings that change", () => {
     const uri = await opened("bn.ts", coupled, { batch: 5, models: { [key]: { inputs: ["x=N,3"] } } });
     const first = result(await editor.analyze(uri, "normalised"));
     expect(first.analysis).toMatchObject({ batch: 5, model: { examplesCoupled: true } });
-    await until("a diagnostic", () => editor.diagnostics.get(uri)?.length === 1);
-    expect(editor.diagnostics.get(uri)![0].code).toBe("coupled-examples");
+    await until("diagnostics", () => editor.diagnostics.get(uri)?.length === 2);
+    expect(editor.diagnostics.get(uri)!.map(({ code }) => code)).toEqual(["coupled-examples", "no-kernel"]);
     await editor.configure({ batch: 9 });
     const { analysis } = await editor.modelWhere(uri, "normalised", "to have 9", (each) => each.analysis!.batch === 9);
     expect(analysis!.jacobian.shape).toEqual([9, 3, 3]);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
-import type { DeviceInfo } from "../../sidecar/protocol/analysis";
+import type { Analysis, DeviceInfo } from "../../sidecar/protocol/analysis";
 import type { MemoryPlan, PlanRequest } from "../../sidecar/protocol/messages";
 import { Editor, result } from "./editor";
 import { twoLayers } from "./models";
@@ -40,7 +40,9 @@ afterAll(async () => {
 });
 
 async function planned(): Promise<void> {
-  await editor.modelWhere(uri, "model", "to be planned", ({ planning, analysis }) => !planning && analysis !== null);
+  // Kernels come last: nothing changes after them
+  const isKnown = (analysis: Analysis | null): boolean => (analysis?.ntk.length ?? 0) > 0;
+  await editor.modelWhere(uri, "model", "to be planned", ({ planning, analysis }) => !planning && isKnown(analysis));
 }
 
 let asked = 0;
@@ -69,6 +71,24 @@ describe("a model that is too large for one way to compute its Jacobian", () => 
     expect(await editor.hover(uri, 37)).toMatch(/\*\*Memory\*\* [^]*\| `jacrev` \|.*\| 93\.03 GiB \| too large \|/);
     expect(await editor.hover(uri, editor.model(uri, "model")!.line!)).toMatch(
       /\| `vmap\(jacrev\)` \| +\| 3\.\d\d GiB \|.*\| fits, \*\*recommended\*\* \|/,
+    );
+  });
+
+  it("has its kernel in each form, by each method, and the method to take in the hover", async () => {
+    const { ntk } = editor.model(uri, "model")!.analysis!;
+    expect(ntk).toHaveLength(9);
+    const taken = ntk.filter(({ recommended }) => recommended);
+    expect(taken.map(({ form, method, fits }) => [form, method, fits])).toEqual([
+      ["full", "structured", true],
+      ["diagonal", "structured", true],
+      ["trace", "structured", true],
+    ]);
+    expect(ntk.filter(({ method }) => method === "vector-products").every(({ fits, tile }) => !fits && tile)).toBe(
+      true,
+    );
+    const hover = await editor.hover(uri, editor.model(uri, "model")!.line!);
+    expect(hover?.replaceAll("\u00a0", " ")).toMatch(
+      /\| trace \| `\[100, 100\]` \| `structured` \| 3\.\d\d GiB \| fits \|/,
     );
   });
 

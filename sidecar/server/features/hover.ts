@@ -1,5 +1,14 @@
 import type { Analysis, ParameterAnalysis, Place, StrategyAnalysis } from "../../protocol/analysis";
-import { formatBytes, formatCount, formatRuns, formatShape, formatWay, takenBytes } from "../../protocol/text";
+import {
+  formatBytes,
+  formatCount,
+  formatKernelFit,
+  formatRuns,
+  formatShape,
+  formatWay,
+  kernelsToTake,
+  takenBytes,
+} from "../../protocol/text";
 import { placeOfLargest, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
@@ -61,6 +70,7 @@ function modelText(shown: Shown): string {
       `- ${device.name}, ${formatBytes(device.memoryBytes)}${verdictText(shown)}`,
     ].join("\n"),
     ...strategyTable(shown, analysis),
+    ...kernelTable(analysis),
     [
       link("Overview", commands.showOverview, [refOf(shown)]),
       link("Memory", commands.showOverview, [refOf(shown), "memory"]),
@@ -94,6 +104,15 @@ function strategyTable(shown: Shown, { strategies }: Analysis): string[] {
     ]);
   });
   return [["| strategy | chunk | memory | largest array | |", "| --- | ---: | ---: | --- | --- |", ...rows].join("\n")];
+}
+
+/** Of each form of the neural tangent kernel, the method to take. */
+function kernelTable({ ntk }: Analysis): string[] {
+  if (ntk.length === 0) return [];
+  const rows = kernelsToTake(ntk).map((each) =>
+    row([each.form, code(each.shape), `\`${each.method}\``, size(takenBytes(each)), formatKernelFit(each)]),
+  );
+  return [["| NTK | shape | method | memory | |", "| --- | --- | --- | ---: | --- |", ...rows].join("\n")];
 }
 
 function shareText(share: Share): string {
