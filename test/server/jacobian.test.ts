@@ -118,7 +118,7 @@ describe("a Jacobian", () => {
       [{ out: workspace.path("missing/out.npz") }, /cannot be written/],
       [{ out: "" }, /./],
       [{ inputs: { kind: "file", file: workspace.path("missing.npy") } }, /missing\.npy/],
-      [{ inputs: { kind: "file", file: workspace.path("project.ts") } }, /project\.ts: is not a \.npy file/],
+      [{ inputs: { kind: "file", file: workspace.path("project.ts") } }, /project\.ts: name what holds the examples/],
       [{ inputs: { kind: "random", batch: 1e9, seed: 1 } }, /memory|allocat|large|length/i],
       [{ strategy: "magic" }, /magic is not known here; choose one of/],
       [{ model: { uri: workspace.uri("net.ts"), export: "other" } }, /other/],
