@@ -27,11 +27,11 @@ const programs = [
     output: "cli",
     options: { ...lazily("./server.js"), banner: { js: "#!/usr/bin/env node" } },
   },
-  { source: "sidecar/server.ts", output: "server" },
+  // zarrita's compressions are left out: kernels are kept as they are
+  { source: "sidecar/server.ts", output: "server", options: lazily("numcodecs/*") },
   { source: "sidecar/server/planning-thread.ts", output: "planning" },
   { source: "sidecar/worker/boot.ts", output: "worker" },
   // Loaded from V8's code cache, where import() does not work: packages are required instead
-  // (those of zarrita's compressions are not there: kernels are kept as they are)
   { source: "sidecar/worker/main.ts", output: "worker-main", options: lazily("numcodecs/*") },
   { source: "sidecar/worker/watchdog-thread.ts", output: "watchdog" },
 ];

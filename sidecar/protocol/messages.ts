@@ -1,4 +1,18 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis, Place, StrategyAnalysis } from "./analysis";
+import type {
+  KernelArrangement,
+  KernelArrangementRequest,
+  KernelAxis,
+  KernelEntry,
+  KernelEntryRequest,
+  KernelInfo,
+  KernelSelection,
+  KernelTile,
+  KernelTileRequest,
+  NtkForm,
+  NtkMethod,
+  TraceKind,
+} from "./ntk";
 
 /**
  * What the extension and the sidecar say to each other beside the language server's own messages. JSON-RPC over one
@@ -152,6 +166,72 @@ export interface JacobianSummary {
   readonly measuredPeakBytes: number;
 }
 
+export interface NtkRequest {
+  /** Chosen by the extension, to match progress. */
+  readonly run: string;
+  /** Chosen by the extension too, and the same for the same kernel: by it the kernel is asked about. */
+  readonly kernel: string;
+  readonly model: ModelRef;
+  /** What people are to call it. */
+  readonly title: string;
+  readonly x1: JacobianInputs;
+  /** Null for the kernel of x1 with itself. */
+  readonly x2: JacobianInputs | null;
+  /** A .npy file with a whole number for each example of x1: its class. */
+  readonly labels: string | null;
+  readonly form: NtkForm;
+  /** Of the form `trace`. */
+  readonly trace: TraceKind;
+  /** Null for the quickest by estimate. */
+  readonly method: NtkMethod | null;
+  /** Made if it is not there. The tiles of an interrupted run of the same are taken over. */
+  readonly folder: string;
+}
+
+/** What a kernel's computation tells of itself. */
+export interface NtkSummary {
+  readonly kernel: string;
+  readonly shape: readonly number[];
+  readonly form: NtkForm;
+  readonly trace: TraceKind | null;
+  readonly method: NtkMethod;
+  readonly engine: string;
+  readonly device: string;
+  readonly seconds: number;
+  readonly measuredPeakBytes: number;
+  /** The .npy file that was written. */
+  readonly out: string;
+}
+
+/** What a page asks of a kernel, and is answered, by method. Arrays of numbers go as JSON allows. */
+export interface KernelQuestions {
+  /** Answered from the disk, while the kernel is computed and after. */
+  "kernelscope/kernelTile": { params: KernelTileRequest; result: SentKernelTile };
+  "kernelscope/kernelEntry": { params: KernelEntryRequest; result: SentKernelEntry };
+  "kernelscope/kernelArrangement": { params: KernelArrangementRequest; result: SentKernelArrangement };
+}
+
+export type SentKernelTile = Omit<KernelTile, "values"> & {
+  /** Float32, little endian, in base64. */
+  readonly values: string;
+};
+
+export type SentKernelEntry = Omit<KernelEntry, "block"> & { readonly block: readonly number[] | null };
+
+export interface SentKernelAxis extends Omit<KernelAxis, "examples"> {
+  readonly examples: readonly number[];
+}
+
+export interface SentKernelArrangement extends Omit<KernelArrangement, "rows" | "columns"> {
+  readonly rows: SentKernelAxis;
+  readonly columns: SentKernelAxis | null;
+}
+
+export type SentKernelSelection = Omit<KernelSelection, "rows" | "columns"> & {
+  readonly rows: readonly number[];
+  readonly columns: readonly number[];
+};
+
 /** What each way to compute the Jacobian takes, for some number of examples on some device. */
 export interface MemoryPlan {
   readonly batch: number;
@@ -198,12 +278,20 @@ export type Outcome<T> =
   | { readonly kind: "failed"; readonly fault: ModelFault };
 
 /** Requests of the extension, by method. All can be cancelled. */
-export interface Requests {
+export interface Requests extends KernelQuestions {
   /** Evaluates a model's code, or reads a saved model. */
   "kernelscope/analyze": { params: { model: ModelRef }; result: Outcome<ModelState> };
   /** What is known of models in these files without running them. Files that hold none are left out. */
   "kernelscope/find": { params: { uris: readonly string[] }; result: readonly FileState[] };
   "kernelscope/jacobian": { params: JacobianRequest; result: Outcome<JacobianSummary> };
+  /** Of a model that has been analysed. What becomes of the kernel is told by `kernelscope/kernel`. */
+  "kernelscope/ntk": { params: NtkRequest; result: Outcome<NtkSummary> };
+  /** A kernel that is kept in a folder, from then on known by its id; null where there is none. */
+  "kernelscope/openKernel": { params: { folder: string }; result: KernelInfo | null };
+  /** Forgets a kernel and removes its folder. One that is being computed is refused. */
+  "kernelscope/removeKernel": { params: { id: string }; result: null };
+  /** Writes some pairs as a .npy file [rows, columns]. */
+  "kernelscope/saveKernelEntries": { params: { selection: SentKernelSelection; out: string }; result: null };
   /** Of a model that has been evaluated. Progress is told by notices of the same name. */
   "kernelscope/plan": { params: PlanRequest; result: Outcome<MemoryPlan> };
   "kernelscope/devices": { params: Record<string, never>; result: Devices };
@@ -229,6 +317,8 @@ export interface Notices {
   "kernelscope/device": DeviceInfo;
   /** What is known so far of a plan that was asked for. */
   "kernelscope/plan": { readonly id: string; readonly plan: MemoryPlan };
+  /** All that is known of a kernel but its entries: told whenever some of it has changed. */
+  "kernelscope/kernel": KernelInfo;
   /** Of a computation, or of a setup, which says what it is doing. */
   "kernelscope/progress": { readonly run: string; readonly fraction: number; readonly message?: string };
 }

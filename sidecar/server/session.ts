@@ -14,7 +14,17 @@ import {
 } from "vscode-languageserver/node";
 import { profiles } from "../devices/detect";
 import { messageOf } from "../graph/errors";
-import type { FileState, InitializationOptions, Notices, Requests, Settings, Told } from "../protocol/messages";
+import type {
+  FileState,
+  InitializationOptions,
+  Notices,
+  NtkRequest,
+  NtkSummary,
+  Outcome,
+  Requests,
+  Settings,
+  Told,
+} from "../protocol/messages";
 import { codeActions } from "./features/code-actions";
 import { codeLenses } from "./features/code-lens";
 import { diagnostics } from "./features/diagnostics";
@@ -22,6 +32,7 @@ import { hover } from "./features/hover";
 import { inlayHints } from "./features/inlay-hints";
 import type { Shown } from "./features/shown";
 import { planSetup } from "../setup/tensorflow";
+import { Kernels } from "./kernels";
 import type { ModelEntry } from "./model";
 import { setUp } from "./setup";
 import { Models } from "./models";
@@ -44,6 +55,7 @@ export class Session {
   private workers: Workers | null = null;
   private models: Models | null = null;
   private settings: Settings | null = null;
+  private readonly kernels = new Kernels((info) => void this.notify("kernelscope/kernel", info));
   private gathering: NodeJS.Timeout | null = null;
   private again: NodeJS.Timeout | null = null;
   /** Files whose state has changed since it was told. */
@@ -163,6 +175,19 @@ export class Session {
         signalOf(token),
       ),
     );
+    this.on("kernelscope/ntk", (request, token) => this.ntk(request, signalOf(token)));
+    this.on("kernelscope/openKernel", ({ folder }) => this.kernels.open(folder));
+    this.on("kernelscope/removeKernel", ({ id }) => {
+      this.kernels.remove(id);
+      return Promise.resolve(null);
+    });
+    this.on("kernelscope/kernelTile", (request, token) => this.kernels.tile(request, signalOf(token)));
+    this.on("kernelscope/kernelEntry", (request) => this.kernels.entry(request));
+    this.on("kernelscope/kernelArrangement", (request) => this.kernels.arrangement(request));
+    this.on("kernelscope/saveKernelEntries", async ({ selection, out }) => {
+      await this.kernels.save(selection, out);
+      return null;
+    });
     this.on("kernelscope/plan", (request, token) =>
       this.models!.planFor(
         pathOf(request.model.uri),
@@ -192,6 +217,23 @@ export class Session {
         (error: unknown) => this.complain(error),
       );
     });
+  }
+
+  private ntk(request: NtkRequest, signal: AbortSignal): Promise<Outcome<NtkSummary>> {
+    const { run, model } = request;
+    const path = pathOf(model.uri);
+    const entry = this.models!.entries().find((each) => each.path === path && each.exportName === model.export);
+    return this.kernels.run(request, entry?.analysis ?? null, (out, onProgress) =>
+      this.workers!.ntk(
+        request,
+        out,
+        (fraction) => {
+          void this.notify("kernelscope/progress", { run, fraction });
+          onProgress();
+        },
+        signal,
+      ),
+    );
   }
 
   private on<M extends keyof Requests>(

@@ -11,6 +11,8 @@ export function faultForEditor(fault: ModelFault, path: string): ModelFault {
     .replaceAll("--code-memory", "the setting kernelscope.codeMemory")
     .replace(/--strategy "([^"]+)" --chunk (\d+)/g, "the strategy $1 in chunks of $2")
     .replace(/--strategy "([^"]+)"/g, "the strategy $1")
+    .replace("use --form trace,", "take the form trace,")
+    .replace(/use --method (\S+),/, "take the method $1,")
     .replaceAll("add --input ", "set the input shape ")
     .replaceAll("correct --input", "correct the input shapes")
     .replace(/--input (.+?) has the shape /g, "the input shape of $1 is ")

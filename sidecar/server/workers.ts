@@ -9,13 +9,16 @@ import type {
   JacobianSummary,
   ModelFault,
   ModelOptions,
+  ModelRef,
+  NtkRequest,
   Outcome,
   Settings,
 } from "../protocol/messages";
 import { strategies } from "../quantities/jacobian";
+import { ntkForms, ntkMethods } from "../quantities/ntk";
 import { ask, CancelledError, type AskOptions } from "../worker/client";
 import { MemoryError } from "../worker/memory";
-import type { ModelRequest, TracedModel } from "../worker/messages";
+import type { ModelRequest, NtkJob, NtkReport, TracedModel } from "../worker/messages";
 import { Spare } from "../worker/spare";
 import { batchingRulesOf, deviceOf, exportText, inputsOf, limitsOf, optionsOf } from "./options";
 import { pathOf } from "./texts";
@@ -79,19 +82,12 @@ export class Workers {
     });
   }
 
-  async jacobian(
+  jacobian(
     { model, inputs, strategy, chunk, out }: JacobianRequest,
     onProgress: (fraction: number) => void,
     signal: AbortSignal,
   ): Promise<Outcome<JacobianSummary>> {
-    const path = pathOf(model.uri);
-    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
-    const controller = new AbortController();
-    signal.addEventListener("abort", () => controller.abort(), { once: true });
-    if (signal.aborted) controller.abort();
-    this.runs.add(controller);
-    try {
-      const { engine } = this.settings;
+    return this.compute(model, signal, (path, signal) => {
       const options = this.optionsOf(path, model.export);
       const asked = strategy === null && options.strategy !== undefined ? options : { strategy, chunk };
       const job = {
@@ -100,16 +96,55 @@ export class Workers {
         // Where nothing is asked for, whatever fits
         chunk: asked.chunk ?? (asked.strategy === null ? ("auto" as const) : null),
         exclude: options.exclude ?? [],
-        engine: engine === "auto" ? null : oneOf<EngineName>(engineNames, engine),
+        engine: this.engine(),
         out,
         cache: true,
       };
       const request = this.request(path, model.export, 1);
-      const result = await ask<"jacobian">(
-        { kind: "jacobian", model: request, job },
-        { ...this.askOptions(controller.signal), onProgress },
-      );
-      return { kind: "done", result };
+      return ask<"jacobian">({ kind: "jacobian", model: request, job }, { ...this.askOptions(signal), onProgress });
+    });
+  }
+
+  /** Computes a kernel to a .npy file, beside which its tiles stay. */
+  ntk(
+    { model, x1, x2, form, trace, method }: NtkRequest,
+    out: string,
+    onProgress: (fraction: number) => void,
+    signal: AbortSignal,
+  ): Promise<Outcome<NtkReport>> {
+    return this.compute(model, signal, (path, signal) => {
+      const job: NtkJob = {
+        x1,
+        x2,
+        form: oneOf(ntkForms, form)!,
+        trace: oneOf(["sum", "mean"] as const, trace)!,
+        method: oneOf(ntkMethods, method),
+        exclude: this.optionsOf(path, model.export).exclude ?? [],
+        engine: this.engine(),
+        out,
+        keepTiles: true,
+        tileMemory: null,
+        cache: true,
+      };
+      const request = this.request(path, model.export, 1);
+      return ask<"ntk">({ kind: "ntk", model: request, job }, { ...this.askOptions(signal), onProgress });
+    });
+  }
+
+  /** Computes something with a model whose code may be run. It is given up when `signal` says so, or when the editor has gone. */
+  private async compute<T>(
+    model: ModelRef,
+    signal: AbortSignal,
+    work: (path: string, signal: AbortSignal) => Promise<T>,
+  ): Promise<Outcome<T>> {
+    const path = pathOf(model.uri);
+    if (!this.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
+    const controller = new AbortController();
+    signal.addEventListener("abort", () => controller.abort(), { once: true });
+    if (signal.aborted) controller.abort();
+    this.runs.add(controller);
+    try {
+      return { kind: "done", result: await work(path, controller.signal) };
     } catch (error) {
       if (error instanceof CancelledError) return { kind: "cancelled" };
       return { kind: "failed", fault: faultForEditor(faultOf(error), path) };
@@ -117,6 +152,11 @@ export class Workers {
       this.runs.delete(controller);
       this.prepareSpare();
     }
+  }
+
+  private engine(): EngineName | null {
+    const { engine } = this.settings;
+    return engine === "auto" ? null : oneOf<EngineName>(engineNames, engine);
   }
 
   async devices(signal: AbortSignal): Promise<Omit<Devices, "profiles">> {

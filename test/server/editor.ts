@@ -52,6 +52,8 @@ export class Editor {
   readonly files = new Map<string, FileState>();
   readonly diagnostics = new Map<string, readonly Diagnostic[]>();
   readonly progress: Notices["kernelscope/progress"][] = [];
+  /** All that was told of kernels. */
+  readonly kernels: Notices["kernelscope/kernel"][] = [];
   readonly messages: string[] = [];
   device: DeviceInfo | null = null;
   /** Called whenever something of a file's models has been told. */
@@ -77,6 +79,9 @@ export class Editor {
     });
     connection.onNotification("kernelscope/progress", (progress: Notices["kernelscope/progress"]) => {
       this.progress.push(progress);
+    });
+    connection.onNotification("kernelscope/kernel", (kernel: Notices["kernelscope/kernel"]) => {
+      this.kernels.push(kernel);
     });
     connection.onNotification(
       "textDocument/publishDiagnostics",
