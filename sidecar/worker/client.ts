@@ -125,7 +125,7 @@ function replyOf(
 async function end(worker: WorkerProcess, request: Request): Promise<void> {
   await worker.end();
   const { pid } = worker.process;
-  if (request.kind === "jacobian" && pid !== undefined) rmSync(partialFile(request.job.out, pid), { force: true });
+  if ("job" in request && pid !== undefined) rmSync(partialFile(request.job.out, pid), { force: true });
 }
 
 function errorOf({ fault, message, source }: Fault): Error {
