@@ -32,7 +32,10 @@ void contend(async (task) => {
   const { case: name, batch: rows, columns, form, method, threads, data } = task as KernelTask;
   const model = await loadModel({ ...kernelModelOf(name), batch: Math.min(rows, 2) });
   const arrays = readKernelData(data);
-  const weightOf = (weight: string): Tensor => arrays.get(`weight:${weight}`) ?? arrays.get(`buffer:${weight}`)!;
+  // By their order: names that TensorFlow.js makes up count on where a process has loaded other models before
+  const names = [...model.parameters, ...model.graph.buffers].map((member) => member.name);
+  const given = [...arrays].filter(([key]) => key.includes(":")).map(([, array]) => array);
+  const weightOf = (weight: string): Tensor => given[names.indexOf(weight)];
   const first = arrays.get("x1")!;
   const second = arrays.get("x2") ?? first;
   const wrt = model.parameters.filter(({ trainable }) => trainable).map((parameter) => parameter.name);

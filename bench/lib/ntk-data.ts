@@ -7,8 +7,8 @@ import { randomInputs } from "../../sidecar/worker/random-inputs";
 import { kernelModelOf, type KernelCase } from "./ntk-cases";
 
 /**
- * The weights and examples that all contenders are given, so that they compute the same kernel: `weight:NAME` for what is
- * differentiated with respect to, in the model's order, `buffer:NAME` for the rest, `x1` and, where there are columns, `x2`.
+ * The weights and examples that all contenders are given, so that they compute the same kernel: in the model's order `weight:NAME`
+ * for what is differentiated with respect to and `buffer:NAME` for the rest, `x1` and, where there are columns, `x2`.
  * All have TensorFlow.js's layouts. The models have one input.
  */
 export async function writeKernelData(file: string, { model: name, rows, columns }: KernelCase): Promise<void> {
