@@ -19,7 +19,7 @@ import {
   type Wheel,
 } from "../setup/tensorflow";
 import { ask } from "../worker/client";
-import type { Limits, NtkJob, PredictJob } from "../worker/messages";
+import type { Limits, ModelRequest, NtkJob, PredictJob, Replies, Request } from "../worker/messages";
 import { formatBytes } from "../protocol/text";
 import { analysisText, jacobianText, ntkText, planText, predictText, setupText } from "./text";
 
@@ -53,6 +53,16 @@ const examplesHelp =
   "EXAMPLES: x.npy; x.npz with an array for each input; a folder of .png and .jpg images, with a sub-folder for each class " +
   "or none; or data.ts#binding, which holds or returns a tensor, an array, an object of these or a dataset";
 
+/** Options of every command that reads a model. */
+const ofEveryModel = {
+  "batching-rules": strings,
+  "no-cache": flag,
+  input: strings,
+  "time-limit": string,
+  "code-memory": string,
+  json: flag,
+} as const;
+
 export const commands: Record<string, Command> = {
   analyze: {
     usage:
@@ -60,14 +70,9 @@ export const commands: Record<string, Command> = {
       "[--batching-rules FILE]... [--time-limit SECONDS] [--code-memory 2GiB] [--no-cache] [--json]",
     options: {
       batch: string,
-      "batching-rules": strings,
       device: string,
       memory: string,
-      input: strings,
-      "time-limit": string,
-      "code-memory": string,
-      "no-cache": flag,
-      json: flag,
+      ...ofEveryModel,
     },
     async run(options, positionals) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
@@ -86,16 +91,11 @@ export const commands: Record<string, Command> = {
       "[--json]",
     options: {
       inputs: string,
-      "batching-rules": strings,
       out: string,
       strategy: string,
       chunk: string,
       engine: string,
-      "no-cache": flag,
-      input: strings,
-      "time-limit": string,
-      "code-memory": string,
-      json: flag,
+      ...ofEveryModel,
     },
     async run(options, positionals) {
       const out = required("--out", options.out);
@@ -108,12 +108,7 @@ export const commands: Record<string, Command> = {
         out,
         cache: workerOptions(options).cache,
       };
-      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
-      const report = await ask<"jacobian">(
-        { kind: "jacobian", model: request, job },
-        { ...workerOptions(options), onProgress: showProgress },
-      );
-      if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      const report = await compute<"jacobian">((model) => ({ kind: "jacobian", model, job }), options, positionals);
       print(options, { ...report, out }, () => jacobianText(report, out));
     },
   },
@@ -134,12 +129,7 @@ export const commands: Record<string, Command> = {
       engine: string,
       "tile-memory": string,
       "keep-tiles": flag,
-      "batching-rules": strings,
-      "no-cache": flag,
-      input: strings,
-      "time-limit": string,
-      "code-memory": string,
-      json: flag,
+      ...ofEveryModel,
     },
     async run(options, positionals) {
       const out = required("--out", options.out);
@@ -157,12 +147,7 @@ export const commands: Record<string, Command> = {
         tileMemory: typeof memory === "string" ? misuse(() => parseMemory("--tile-memory", memory)) : null,
         cache: workerOptions(options).cache,
       };
-      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
-      const report = await ask<"ntk">(
-        { kind: "ntk", model: request, job },
-        { ...workerOptions(options), onProgress: showProgress },
-      );
-      if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      const report = await compute<"ntk">((model) => ({ kind: "ntk", model, job }), options, positionals);
       print(options, { ...report, out }, () => ntkText(report, out));
     },
   },
@@ -184,12 +169,7 @@ export const commands: Record<string, Command> = {
       training: string,
       form: string,
       engine: string,
-      "batching-rules": strings,
-      "no-cache": flag,
-      input: strings,
-      "time-limit": string,
-      "code-memory": string,
-      json: flag,
+      ...ofEveryModel,
     },
     async run(options, positionals) {
       const out = required("--out", options.out);
@@ -213,12 +193,7 @@ export const commands: Record<string, Command> = {
         out,
         cache: workerOptions(options).cache,
       };
-      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
-      const report = await ask<"predict">(
-        { kind: "predict", model: request, job },
-        { ...workerOptions(options), onProgress: showProgress },
-      );
-      if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+      const report = await compute<"predict">((model) => ({ kind: "predict", model, job }), options, positionals);
       print(options, { ...report, out }, () => predictText(report, out));
     },
   },
@@ -305,6 +280,18 @@ export async function runCommand(args: readonly string[], programs: Programs): P
     throw new UsageError((error as Error).message);
   }
   await command.run(parsed.values, parsed.positionals, programs);
+}
+
+/** Has the worker compute something with the model, with progress on a terminal. */
+async function compute<K extends "jacobian" | "ntk" | "predict">(
+  requestFor: (model: ModelRequest) => Extract<Request, { kind: K }>,
+  options: Options,
+  positionals: readonly string[],
+): Promise<Replies[K]> {
+  const model = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
+  const report = await ask<K>(requestFor(model), { ...workerOptions(options), onProgress: showProgress });
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  return report;
 }
 
 function print(options: Options, data: unknown, text: () => string): void {

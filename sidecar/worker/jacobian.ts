@@ -1,4 +1,3 @@
-import { renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { jacobianShape, withoutParameters } from "../analysis/analyze";
 import { cacheFolder } from "../cache/folder";
@@ -6,15 +5,14 @@ import { pickEngine } from "../engines";
 import { measurePeak } from "../engines/peak";
 import type { EngineName } from "../engines";
 import type { Executable } from "../engines/engine";
-import { NpzWriter } from "../formats/npz";
 import { ModelError } from "../graph/errors";
 import { argumentsOf } from "../graph/graph";
-import type { Tensor } from "../graph/tensor";
 import { jacobianGraph, type Strategy } from "../quantities/jacobian";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { checkResultFits, chooseWhatFits, placeOfEngine } from "./memory";
 import { checkFolder, loadWithInputs, type Load } from "./inputs";
-import { partialFile, type JacobianJob, type JacobianReport } from "./messages";
+import type { JacobianJob, JacobianReport } from "./messages";
+import { writeNpz } from "./whole-file";
 
 /** Computes a Jacobian and writes it: the arrays never leave the worker. */
 export async function runJacobian(
@@ -59,7 +57,10 @@ export async function runJacobian(
     const names = blocks.map(({ output, parameter }) =>
       model.outputs.length > 1 ? `${model.outputs[output].name}/${parameter}` : parameter,
     );
-    writeArrays(job.out, names, outputs);
+    await writeNpz(
+      job.out,
+      outputs.map((tensor, index) => [names[index], tensor] as const),
+    );
     return {
       shape: jacobianShape(model, batch),
       strategy,
@@ -75,20 +76,5 @@ export async function runJacobian(
   } finally {
     await executable?.dispose();
     await engine.dispose();
-  }
-}
-
-/** Written beside its place and renamed, so that a file of that name is always whole. */
-function writeArrays(path: string, names: readonly string[], tensors: readonly Tensor[]): void {
-  const partial = partialFile(path, process.pid);
-  const writer = new NpzWriter(partial);
-  try {
-    tensors.forEach((tensor, index) => writer.add(names[index], tensor));
-    writer.finish();
-    writer.close();
-    renameSync(partial, path);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
   }
 }

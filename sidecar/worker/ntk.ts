@@ -1,5 +1,5 @@
 import { freemem } from "node:os";
-import { closeSync, openSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { closeSync, openSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { withoutParameters } from "../analysis/analyze";
 import { cacheFolder } from "../cache/folder";
@@ -24,7 +24,8 @@ import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { checkFolder, loadWithInputs, type GivenInputs, type Load } from "./inputs";
 import { MemoryError, placeOfEngine, type EnginePlace } from "./memory";
-import { partialFile, type NtkJob, type NtkReport } from "./messages";
+import type { NtkJob, NtkReport } from "./messages";
+import { writeWhole } from "./whole-file";
 
 /** A kernel's computation, tile by tile, each of which is on the disk before the next is begun. */
 export interface NtkCallbacks {
@@ -56,7 +57,7 @@ export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Pro
   checkFiniteInputs(examples.rows, job.x1);
   if (job.x2 !== null) checkFiniteInputs(examples.columns!, job.x2);
   checkDisk(job, subject, outputsOf(model));
-  const { engine, name } = await engineFor(job, model);
+  const { engine, name } = await engineFor(job, model, subject.wrt);
   try {
     const start = performance.now();
     const { result, addedBytes } = await measurePeak(() =>
@@ -162,8 +163,11 @@ function outputsOf({ outputs }: Model): number {
   return outputs.reduce((total, { shape, dtype }) => total + (isFloat(dtype) ? sizeOf(shape) : 0), 0);
 }
 
-export function engineFor(job: Pick<NtkJob, "engine" | "cache">, model: Model): ReturnType<typeof pickEngine> {
-  const { wrt } = differentiated(model);
+export function engineFor(
+  job: Pick<NtkJob, "engine" | "cache">,
+  model: Model,
+  wrt: readonly string[],
+): ReturnType<typeof pickEngine> {
   const options = {
     form: "full",
     trace: "sum",
@@ -391,21 +395,15 @@ export function part({ shape, dtype, data }: Tensor, { start, count }: { start: 
   return { shape: [count, ...shape.slice(1)], dtype, data: data.subarray(start * size, (start + count) * size) };
 }
 
-/** Written beside its place and renamed, so that a file of that name is always whole. */
-async function writeKernel(store: KernelStore, path: string): Promise<void> {
-  const partial = partialFile(path, process.pid);
-  try {
+function writeKernel(store: KernelStore, path: string): Promise<void> {
+  return writeWhole(path, async (partial) => {
     const descriptor = openSync(partial, "w");
     try {
       await store.writeNpy((bytes) => writeFully(descriptor, bytes));
     } finally {
       closeSync(descriptor);
     }
-    renameSync(partial, path);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  }
+  });
 }
 
 /** What follows from the kernel: its parts, and the spectrum of one that is symmetric and not too large. */

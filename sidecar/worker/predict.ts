@@ -1,22 +1,20 @@
-import { renameSync, rmSync } from "node:fs";
 import { withoutParameters } from "../analysis/analyze";
 import type { Executable } from "../engines/engine";
 import { withFile } from "../formats/file";
 import { readNpy, tensorOf } from "../formats/npy";
-import { NpzWriter } from "../formats/npz";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Graph } from "../graph/graph";
 import { tensor, type Tensor } from "../graph/tensor";
 import { formatShape, newArray, sameShape, sizeOf } from "../graph/types";
 import { maximumRows } from "../kernel/linear-algebra";
-import { predict, type Prediction } from "../kernel/prediction";
+import { predict } from "../kernel/prediction";
 import { linearityGraph } from "../quantities/linearity";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { tf } from "../sources/tfjs/tensorflow";
 import { vmap } from "../transforms";
 import { checkFolder, loadWithInputs } from "./inputs";
-import { partialFile, type LinearityReport, type PredictJob, type PredictReport } from "./messages";
+import { type LinearityReport, type PredictJob, type PredictReport } from "./messages";
 import {
   checkFiniteInputs,
   computeKernel,
@@ -28,6 +26,7 @@ import {
   type KernelOf,
   type NtkCallbacks,
 } from "./ntk";
+import { writeNpz } from "./whole-file";
 
 /** Examples whose outputs are computed at once. */
 const AT_ONCE = 256;
@@ -58,11 +57,12 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
   };
   const outputs = sizeOf(model.outputs[0].shape);
   const form = job.form ?? (given.train.batch * outputs <= maximumRows ? "full" : "trace");
-  const { engine, name } = await engineFor(job, model);
+  const kernelModel = differentiated(model);
+  const { engine, name } = await engineFor(job, model, kernelModel.wrt);
   try {
     const start = performance.now();
     const kernelOf = async (examples: Examples, rows: number, columns: number | null, part: "train" | "test") => {
-      const subject = { ...differentiated(model), form, trace: "mean", rows, columns } as const;
+      const subject = { ...kernelModel, form, trace: "mean", rows, columns } as const;
       const kernel: KernelOf = { model, subject, examples, engine, name };
       const manner = { method: null, tileMemory: null, folder: `${job.out}.${part}.tiles` };
       const base = part === "train" ? 0 : 0.5;
@@ -84,8 +84,8 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
         times: job.times,
       },
     );
-    const linearity = await linearityOf(model, inputs.train, given.train.batch, compile);
-    writeArrays(job.out, predicted);
+    const linearity = await linearityOf(model, kernelModel.wrt, inputs.train, given.train.batch, compile);
+    await writeNpz(job.out, predicted.arrays);
     own.store.remove();
     other.store.remove();
     return {
@@ -127,12 +127,12 @@ function readTargets(file: string, { outputs: [output] }: Model, count: number):
 /** How far the model is from its linearisation, for steps along one random direction. */
 async function linearityOf(
   model: Model,
+  wrt: readonly string[],
   inputs: Inputs,
   count: number,
   compile: (graph: Graph) => Promise<Executable>,
 ): Promise<LinearityReport[]> {
   const batch = Math.min(count, AT_ONCE);
-  const { wrt } = differentiated(model);
   const graph = linearityGraph(model.graph, { batch, wrt });
   const directions = new Map(wrt.map((name) => [`direction of ${name}`, directionOf(model.weights[name])]));
   const executable = await compile(graph);
@@ -198,19 +198,4 @@ async function forward(
     }
   }
   return whole;
-}
-
-/** Written beside its place and renamed, so that a file of that name is always whole. */
-function writeArrays(path: string, { arrays }: Prediction): void {
-  const partial = partialFile(path, process.pid);
-  const writer = new NpzWriter(partial);
-  try {
-    for (const [name, tensor] of arrays) writer.add(name, tensor);
-    writer.finish();
-    writer.close();
-    renameSync(partial, path);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  }
 }
