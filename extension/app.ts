@@ -1,5 +1,6 @@
 import type { ExtensionContext, LogOutputChannel } from "vscode";
 import type { Devices } from "./devices";
+import type { Kernels } from "./kernels";
 import type { Runs } from "./runs";
 import type { Sidecar } from "./sidecar";
 import type { Store } from "./store";
@@ -11,5 +12,6 @@ export interface App {
   readonly sidecar: Sidecar;
   readonly store: Store;
   readonly runs: Runs;
+  readonly kernels: Kernels;
   readonly devices: Devices;
 }

@@ -208,6 +208,7 @@ function newLanguageClient(
     "kernelscope/file",
     "kernelscope/device",
     "kernelscope/plan",
+    "kernelscope/kernel",
     "kernelscope/progress",
   ];
   for (const method of notices) {

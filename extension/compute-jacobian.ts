@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import * as vscode from "vscode";
 import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { JacobianInputs, ModelRef } from "../sidecar/protocol/messages";
@@ -7,7 +7,8 @@ import type { RunState } from "../sidecar/protocol/panel";
 import { analyze } from "./analyze";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
-import { titleOf } from "./places";
+import { folderOf, titleOf } from "./places";
+import { runOutcome } from "./runs";
 import { batchOf, modelOptions } from "./settings";
 import { explanations, takes } from "./strategy";
 
@@ -65,11 +66,13 @@ async function computeJacobian(app: App, model: ModelRef): Promise<void> {
   if (out === undefined) return;
   const examples = inputs.kind === "random" ? `, ${inputs.batch} examples` : "";
   const title = `Jacobian of ${titleOf(model)}${examples}`;
-  const run = await app.runs.start(title, {
-    model: { uri: model.uri, export: model.export },
-    inputs,
-    ...way,
-    out: out.fsPath,
+  const request = { model: { uri: model.uri, export: model.export }, inputs, ...way, out: out.fsPath };
+  const run = await app.runs.start({
+    title,
+    model: request.model,
+    out: request.out,
+    ask: async (run, token) =>
+      runOutcome("jacobian", await app.sidecar.request("kernelscope/jacobian", { ...request, run }, token)),
   });
   void report(app, run);
 }
@@ -165,8 +168,9 @@ async function askForChunk(
   return text.trim() === "" ? null : Number(text);
 }
 
-async function report(app: App, { id, title, status, message, summary, out, model }: RunState): Promise<void> {
-  if (status === "done" && summary) {
+async function report(app: App, { id, title, status, message, result, out, model }: RunState): Promise<void> {
+  if (status === "done" && result?.kind === "jacobian") {
+    const { summary } = result;
     const bytes = summary.blocks.reduce(
       (sum, { shape, dtype }) => sum + shape.reduce((a, b) => a * b, dtype === "float64" ? 8 : 4),
       0,
@@ -179,8 +183,4 @@ async function report(app: App, { id, title, status, message, summary, out, mode
     if (action === "Try Again") await computeJacobian(app, model);
     if (action === "Show Log") app.log.show();
   }
-}
-
-function folderOf(model: ModelRef): string {
-  return dirname(vscode.Uri.parse(model.uri).fsPath);
 }

@@ -3,8 +3,10 @@ import { activateAnalyze } from "./analyze";
 import type { App } from "./app";
 import { activateChooseDevice } from "./choose-device";
 import { activateComputeJacobian } from "./compute-jacobian";
+import { activateComputeNtk } from "./compute-ntk";
 import { Devices } from "./devices";
 import { activateExportResults } from "./export-results";
+import { Kernels } from "./kernels";
 import { activateModelOptions } from "./model-options";
 import { mayHoldModel } from "./models";
 import { activateOpenExample } from "./open-example";
@@ -44,7 +46,10 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   sidecar.on("kernelscope/file", (file) => known.set(file));
   const devices = new Devices(sidecar);
-  const app: App = { context, log, sidecar, store: known, devices, runs: new Runs(sidecar) };
+  // Beside the results of models where there is a workspace
+  const kernelsFolder = vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "kernels");
+  const kernels = new Kernels(sidecar, kernelsFolder, context.workspaceState);
+  const app: App = { context, log, sidecar, store: known, devices, runs: new Runs(sidecar), kernels };
   const startFor = (document: vscode.TextDocument): void => {
     // A failure has been shown
     if (sidecar.state === "stopped" && mayHoldModel(document)) sidecar.start().catch(() => undefined);
@@ -54,6 +59,7 @@ export function activate(context: vscode.ExtensionContext): void {
     known,
     sidecar,
     app.runs,
+    kernels,
     devices,
     sidecar.onDidChangeState((state) => {
       if (state !== "running" && state !== "starting") known.markRestored();
@@ -66,6 +72,7 @@ export function activate(context: vscode.ExtensionContext): void {
     activateAnalyze(app),
     activateModelOptions(app),
     activateComputeJacobian(app),
+    activateComputeNtk(app),
     activateChooseDevice(app),
     activateExportResults(app),
     activateSetUpGpu(app),

@@ -5,6 +5,8 @@ import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
 import type { FromPanel, PanelCommand, PanelMemory, PanelState, PanelView, ToPanel } from "../sidecar/protocol/panel";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
+import { startKernel, startPart } from "./compute-ntk";
+import { Questions, removeKernel, saveEntries, saveFile, saveKernel } from "./panel-kernels";
 import { panelHtml } from "./panel-html";
 import { reveal, titleOf } from "./places";
 import { batchOf, modelOptions, onSettings, writeModelOptions, writeSetting } from "./settings";
@@ -16,35 +18,40 @@ const TYPE = "kernelscope.panel";
 
 export function activatePanel(app: App): vscode.Disposable {
   let panel: Panel | null = null;
-  const adopt = (webview: vscode.WebviewPanel, model: ModelRef, view: PanelView | null): void => {
-    const created = new Panel(app, webview, model, view);
+  const adopt = (webview: vscode.WebviewPanel, model: ModelRef, shown: Shown | null): void => {
+    const created = new Panel(app, webview, model, shown);
     panel = created;
     webview.onDidDispose(() => {
       created.dispose();
       if (panel === created) panel = null;
     });
   };
-  const show = (model: ModelRef, view: PanelView | null): void => {
+  const show = (model: ModelRef, shown: Shown | null): void => {
     if (panel !== null) {
-      panel.show(model, view);
+      panel.show(model, shown);
       return;
     }
     const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
-    adopt(vscode.window.createWebviewPanel(TYPE, "Kernelscope", column, optionsOf(app)), model, view);
+    adopt(vscode.window.createWebviewPanel(TYPE, "Kernelscope", column, optionsOf(app)), model, shown);
   };
   return vscode.Disposable.from(
-    vscode.commands.registerCommand("kernelscope.showOverview", async (ref?: ModelArgument, view?: PanelView) => {
-      const model = await targetModel(app, ref);
-      if (model !== undefined) show({ uri: model.uri, export: model.export }, view ?? null);
-    }),
+    vscode.commands.registerCommand(
+      "kernelscope.showOverview",
+      async (ref?: ModelArgument, view?: PanelView, kernel?: string) => {
+        const model = await targetModel(app, ref);
+        if (model !== undefined)
+          show({ uri: model.uri, export: model.export }, view === undefined ? null : { view, kernel });
+      },
+    ),
     vscode.commands.registerCommand("kernelscope.openResult", (run: string) => {
       const found = app.runs.find(run);
-      if (found) show(found.model, "runs");
+      if (found?.result?.kind === "ntk") show(found.model, { view: "ntk", kernel: found.result.summary.kernel });
+      else if (found) show(found.model, { view: "runs" });
     }),
     vscode.window.registerWebviewPanelSerializer(TYPE, {
       deserializeWebviewPanel(webview, memory: PanelMemory | undefined) {
         webview.webview.options = optionsOf(app);
-        if (memory?.model) adopt(webview, memory.model, memory.view);
+        if (memory?.model) adopt(webview, memory.model, { view: memory.view });
         else webview.dispose();
         return Promise.resolve();
       },
@@ -57,8 +64,11 @@ function optionsOf({ context }: App): vscode.WebviewOptions {
   return { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(context.extensionUri, "dist")] };
 }
 
+type Shown = Pick<Extract<ToPanel, { type: "show" }>, "view" | "kernel">;
+
 class Panel {
   private readonly subscriptions: vscode.Disposable[];
+  private readonly questions: Questions;
   private isReady = false;
   private waiting: NodeJS.Timeout | null = null;
   /** The question of the page that is being answered. */
@@ -68,9 +78,10 @@ class Panel {
     private readonly app: App,
     private readonly panel: vscode.WebviewPanel,
     private model: ModelRef,
-    private view: PanelView | null,
+    private shown: Shown | null,
   ) {
-    const { store, runs, devices, sidecar, context } = app;
+    const { store, runs, devices, sidecar, context, kernels } = app;
+    this.questions = new Questions(app, (message) => this.post(message));
     const update = (): void => this.update();
     this.subscriptions = [
       store.onDidChange(update),
@@ -78,6 +89,9 @@ class Panel {
       devices.onDidChange(update),
       sidecar.onDidChangeState(update),
       onSettings(update),
+      kernels.onDidChange((id) => {
+        if (this.isReady) this.post({ type: "kernel", id, info: kernels.find(id) ?? null });
+      }),
       sidecar.on("kernelscope/plan", ({ id, plan }) => {
         if (id === this.planning?.id) this.post({ type: "plan", id, plan });
       }),
@@ -91,16 +105,18 @@ class Panel {
     devices.find().catch(() => undefined);
   }
 
-  show(model: ModelRef, view: PanelView | null): void {
+  show(model: ModelRef, shown: Shown | null): void {
     this.model = model;
     this.panel.reveal(undefined, true);
     this.send();
-    if (view !== null) this.post({ type: "show", view });
+    if (shown !== null && this.isReady) this.post({ type: "show", ...shown });
+    else this.shown = shown ?? this.shown;
   }
 
   dispose(): void {
     if (this.waiting) clearTimeout(this.waiting);
     this.planning?.token.cancel();
+    this.questions.dispose();
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
@@ -174,9 +190,10 @@ class Panel {
     switch (message.type) {
       case "ready":
         this.isReady = true;
+        this.post({ type: "kernels", kernels: this.app.kernels.all() });
         this.send();
-        if (this.view !== null) this.post({ type: "show", view: this.view });
-        this.view = null;
+        if (this.shown !== null) this.post({ type: "show", ...this.shown });
+        this.shown = null;
         break;
       case "reveal":
         await reveal(message.place);
@@ -201,6 +218,35 @@ class Panel {
       case "openResult":
         await revealFile(this.app.runs.find(message.run)?.out);
         break;
+      case "ask":
+        await this.questions.ask(message);
+        break;
+      case "giveUp":
+        this.questions.giveUp(message.id);
+        break;
+      case "continueKernel": {
+        const request = this.app.kernels.requestOf(message.kernel);
+        if (request) await startKernel(this.app, request);
+        break;
+      }
+      case "cancelKernel":
+        this.app.runs.cancelWriting(this.app.kernels.fileOf(message.kernel));
+        break;
+      case "computePart":
+        await startPart(this.app, message.part);
+        break;
+      case "saveKernel":
+        await saveKernel(this.app, message.kernel);
+        break;
+      case "removeKernel":
+        await removeKernel(this.app, message.kernel);
+        break;
+      case "saveEntries":
+        await saveEntries(this.app, this.model, message.selection);
+        break;
+      case "saveFile":
+        await saveFile(this.model, message);
+        break;
       case "command":
         await vscode.commands.executeCommand(commands[message.command], this.model);
     }
@@ -222,6 +268,7 @@ function chosenFor(model: ModelRef): PanelState["chosen"] {
 const commands: Record<PanelCommand, string> = {
   analyze: "kernelscope.analyze",
   computeJacobian: "kernelscope.computeJacobian",
+  computeNtk: "kernelscope.computeNtk",
   chooseDevice: "kernelscope.chooseDevice",
   exportResults: "kernelscope.exportResults",
   restartSidecar: "kernelscope.restartSidecar",

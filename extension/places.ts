@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import type { Place } from "../sidecar/protocol/analysis";
 import type { ModelRef } from "../sidecar/protocol/messages";
@@ -15,6 +15,10 @@ export async function revealLine(uri: vscode.Uri, line: number, column = 1): Pro
     selection: new vscode.Range(position, position),
     viewColumn: shown?.viewColumn ?? vscode.ViewColumn.One,
   });
+}
+
+export function folderOf(model: ModelRef): string {
+  return dirname(vscode.Uri.parse(model.uri).fsPath);
 }
 
 /** `residual-net.ts#model` */

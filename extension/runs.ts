@@ -1,11 +1,18 @@
 import * as vscode from "vscode";
-import type { JacobianRequest, JacobianSummary, Outcome } from "../sidecar/protocol/messages";
-import type { RunState } from "../sidecar/protocol/panel";
+import type { ModelRef, Outcome } from "../sidecar/protocol/messages";
+import type { RunResult, RunState } from "../sidecar/protocol/panel";
 import type { Sidecar } from "./sidecar";
 
 /** Computations that were started from the editor: kept for as long as the window lives. */
 
-type RunRequest = Omit<JacobianRequest, "run">;
+export interface Computation {
+  readonly title: string;
+  readonly model: ModelRef;
+  /** The file that is written. */
+  readonly out: string;
+  /** Asks the sidecar, which tells of progress by the run. */
+  readonly ask: (run: string, token: vscode.CancellationToken) => Promise<Outcome<RunResult>>;
+}
 
 export class Runs implements vscode.Disposable {
   private runs: RunState[] = [];
@@ -31,10 +38,9 @@ export class Runs implements vscode.Disposable {
   }
 
   /** Computes, with a notification that shows progress and can be cancelled. */
-  async start(title: string, request: RunRequest): Promise<RunState> {
+  async start({ title, model, out, ask }: Computation): Promise<RunState> {
     const id = String(++this.count);
     const started = new Date().toISOString();
-    const { model, out } = request;
     const begun = {
       id,
       model,
@@ -43,7 +49,7 @@ export class Runs implements vscode.Disposable {
       started,
       status: "running",
       fraction: 0,
-      summary: null,
+      result: null,
       message: null,
     } as const;
     this.runs = [begun, ...this.runs];
@@ -62,8 +68,8 @@ export class Runs implements vscode.Disposable {
             shown = Math.max(shown, percent);
           });
           try {
-            const answer = await this.ask({ ...request, run: id }, source.token);
-            this.update(id, resultOf(answer));
+            const outcome = await this.outcomeOf(ask(id, source.token), source.token);
+            this.update(id, endOf(outcome));
           } finally {
             watcher.dispose();
           }
@@ -80,14 +86,22 @@ export class Runs implements vscode.Disposable {
     this.tokens.get(id)?.cancel();
   }
 
+  /** Cancels what is about to write this file. */
+  cancelWriting(out: string): void {
+    for (const run of this.runs) if (run.out === out) this.cancel(run.id);
+  }
+
   dispose(): void {
     for (const source of this.tokens.values()) source.cancel();
     this.changes.dispose();
   }
 
-  private async ask(request: JacobianRequest, token: vscode.CancellationToken): Promise<Outcome<JacobianSummary>> {
+  private async outcomeOf(
+    asked: Promise<Outcome<RunResult>>,
+    token: vscode.CancellationToken,
+  ): Promise<Outcome<RunResult>> {
     try {
-      return await this.sidecar.request("kernelscope/jacobian", request, token);
+      return await asked;
     } catch (error) {
       if (token.isCancellationRequested) return { kind: "cancelled" };
       const reason =
@@ -106,10 +120,18 @@ function percentOf(fraction: number): number {
   return Math.floor(100 * fraction);
 }
 
-function resultOf(outcome: Outcome<JacobianSummary>): Partial<RunState> {
+/** The same outcome, of a run. */
+export function runOutcome<K extends RunResult["kind"]>(
+  kind: K,
+  outcome: Outcome<Extract<RunResult, { kind: K }>["summary"]>,
+): Outcome<RunResult> {
+  return outcome.kind === "done" ? { kind: "done", result: { kind, summary: outcome.result } as RunResult } : outcome;
+}
+
+function endOf(outcome: Outcome<RunResult>): Partial<RunState> {
   switch (outcome.kind) {
     case "done":
-      return { status: "done", fraction: 1, summary: outcome.result };
+      return { status: "done", fraction: 1, result: outcome.result };
     case "cancelled":
       return { status: "cancelled", message: "Cancelled" };
     case "failed":

@@ -1,6 +1,8 @@
-import type { FromPanel, PanelMemory, PanelState, PanelView, ToPanel } from "../sidecar/protocol/panel";
+import type { FromPanel, PanelMemory, PanelState, ToPanel } from "../sidecar/protocol/panel";
 import type { BatchDraft } from "./batch-field";
 import { render } from "./dom";
+import { firstChoice } from "./kernel/view-state";
+import { Kernels } from "./kernels";
 import { page } from "./page";
 import { Plans, wantedPlan } from "./plans";
 import type { Pointed } from "./timeline";
@@ -12,11 +14,16 @@ const vscode = acquireVsCodeApi<PanelMemory>();
 const root = document.getElementById("page")!;
 const draft: BatchDraft = { text: null, taken: null, timer: null };
 const plans = new Plans(post);
+const kernels = new Kernels(
+  post,
+  (choice) => change({ kernelChoice: { ...(memory?.kernelChoice ?? firstChoice), ...choice } }),
+  update,
+);
 const pointed: Pointed = { at: null, band: null };
 let memory = vscode.getState() ?? null;
 let state: PanelState | null = null;
 /** A view that was asked for before there was a state to show. */
-let wanted: PanelView | null = null;
+let wanted: Extract<ToPanel, { type: "show" }> | null = null;
 
 function post(message: FromPanel): void {
   vscode.postMessage(message);
@@ -28,19 +35,21 @@ function remember(change: Partial<PanelMemory>): void {
   vscode.setState(memory);
 }
 
+/** A choice of the user's, which is seen at once. */
+function change(next: Partial<PanelMemory>): void {
+  remember(next);
+  update();
+}
+
 function update(): void {
   if (state === null || memory === null) return;
-  const change = (next: Partial<PanelMemory>): void => {
-    remember(next);
-    update();
-  };
   plans.about(JSON.stringify([state.model.uri, state.model.export]));
   if (memory.view === "memory") {
     const plan = wantedPlan(state, memory);
     if (plan === null) plans.halt();
     else plans.want(plan);
   }
-  render(root, page({ state, memory, post, remember: change, plans, pointed, update }, draft));
+  render(root, page({ state, memory, post, remember: change, plans, kernels, pointed, update }, draft));
 }
 
 function show(next: PanelState): void {
@@ -50,13 +59,18 @@ function show(next: PanelState): void {
     memory = { model: { uri, export: name }, view: memory?.view ?? "overview" };
     vscode.setState(memory);
   }
-  if (wanted !== null) remember({ view: wanted });
+  if (wanted !== null) turnTo(wanted);
   wanted = null;
   const trial = remainingTrial(memory.trial, state);
   if (memory.trial !== undefined) remember({ trial });
   const isFirst = root.childElementCount === 0;
   update();
   if (isFirst) restoreScroll(memory.scroll ?? 0);
+}
+
+/** A kernel that is shown is the whole one, by itself. */
+function turnTo({ view, kernel }: Extract<ToPanel, { type: "show" }>): void {
+  remember(kernel === undefined ? { view } : { view, kernel, part: null, beside: null });
 }
 
 function restoreScroll(top: number): void {
@@ -75,20 +89,34 @@ function restoreScroll(top: number): void {
 }
 
 window.addEventListener("message", ({ data }: MessageEvent<ToPanel>) => {
-  if (data.type === "state") {
-    show(data.state);
-  } else if (data.type === "plan") {
-    plans.answered(data.id, data.plan);
-    update();
-  } else if (data.type === "noPlan") {
-    plans.refused(data.id, data.message);
-    update();
-  } else if (state === null) {
-    wanted = data.view;
-  } else {
-    remember({ view: data.view });
-    update();
+  switch (data.type) {
+    case "state":
+      show(data.state);
+      return;
+    case "answer":
+      // Whoever has asked draws what is new
+      kernels.answered(data.id, data.answer);
+      return;
+    case "noAnswer":
+      kernels.refused(data.id, data.message);
+      return;
+    case "plan":
+      plans.answered(data.id, data.plan);
+      break;
+    case "noPlan":
+      plans.refused(data.id, data.message);
+      break;
+    case "kernels":
+      kernels.set(data.kernels);
+      break;
+    case "kernel":
+      kernels.change(data.id, data.info);
+      break;
+    case "show":
+      if (state === null) wanted = data;
+      else turnTo(data);
   }
+  update();
 });
 
 post({ type: "ready" });

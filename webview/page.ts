@@ -40,8 +40,8 @@ export function page(context: ViewContext, draft: BatchDraft): Child {
   ];
 }
 
-function tab({ title, badge }: View, { state }: ViewContext): Node_ {
-  const count = badge?.(state) ?? 0;
+function tab({ title, badge }: View, context: ViewContext): Node_ {
+  const count = badge?.(context) ?? 0;
   return h(
     "vscode-tab-header",
     { on: { keydown: pressWithSpace } },

@@ -1,6 +1,7 @@
 import type { Analysis } from "../sidecar/protocol/analysis";
 import type { FromPanel, PanelMemory, PanelState, PanelView } from "../sidecar/protocol/panel";
 import type { Child } from "./dom";
+import type { Kernels } from "./kernels";
 import type { Plans } from "./plans";
 import type { Pointed } from "./timeline";
 
@@ -14,6 +15,7 @@ export interface ViewContext {
   readonly remember: (change: Partial<PanelMemory>) => void;
   /** What is known of the plan that the memory view asks for. */
   readonly plans: Plans;
+  readonly kernels: Kernels;
   /** What the pointer is on in that view. */
   readonly pointed: Pointed;
   /** Draws the page anew, where something has changed that is neither state nor memory. */
@@ -24,7 +26,7 @@ interface Described {
   readonly id: PanelView;
   readonly title: string;
   /** A number beside the title. */
-  readonly badge?: (state: PanelState) => number;
+  readonly badge?: (context: ViewContext) => number;
 }
 
 /** One page of the panel. */

@@ -63,12 +63,12 @@ function runItem(run: RunState): vscode.TreeItem {
   return item;
 }
 
-function descriptionOf({ status, fraction, summary }: RunState): string {
+function descriptionOf({ status, fraction, result }: RunState): string {
   switch (status) {
     case "running":
       return `${Math.floor(100 * fraction)} %`;
     case "done":
-      return summary ? `${summary.seconds.toFixed(2)} s` : "done";
+      return result ? `${result.summary.seconds.toFixed(2)} s` : "done";
     case "cancelled":
       return "cancelled";
     case "failed":

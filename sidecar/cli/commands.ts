@@ -137,6 +137,7 @@ export const commands: Record<string, Command> = {
       const job: NtkJob = {
         x1: { kind: "file", file: required("--x1", options.x1) },
         x2: typeof options.x2 === "string" ? { kind: "file", file: options.x2 } : null,
+        labels: null,
         form: oneOf("--form", options.form, ntkForms) ?? "full",
         trace: oneOf("--trace", options.trace, ["sum", "mean"] as const) ?? "sum",
         method: options.method === "auto" ? null : oneOf("--method", options.method, ntkMethods),
@@ -144,10 +145,12 @@ export const commands: Record<string, Command> = {
         exclude: [],
         out,
         keepTiles: options["keep-tiles"] === true,
+        curve: false,
         tileMemory: typeof memory === "string" ? misuse(() => parseMemory("--tile-memory", memory)) : null,
         cache: workerOptions(options).cache,
       };
-      const report = await compute<"ntk">((model) => ({ kind: "ntk", model, job }), options, positionals);
+      const told = await compute<"ntk">((model) => ({ kind: "ntk", model, job }), options, positionals);
+      const { curve: _curve, ...report } = told;
       print(options, { ...report, out }, () => ntkText(report, out));
     },
   },

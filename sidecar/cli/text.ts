@@ -116,7 +116,7 @@ export function jacobianText(report: JacobianReport, out: string): string {
   ].join("\n");
 }
 
-export function ntkText(report: NtkReport, out: string): string {
+export function ntkText(report: Omit<NtkReport, "curve">, out: string): string {
   const { shape, form, trace, method, tile, engine, device, seconds, layers, eigenvalues, spectrum } = report;
   const most = layers.filter(({ share }) => share > 0).sort((a, b) => b.share - a.share);
   const tiles = tile < Math.max(shape[0], shape[1]) ? `, in tiles of ${formatCount(tile)} examples` : "";

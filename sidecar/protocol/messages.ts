@@ -6,6 +6,7 @@ import type {
   KernelEntry,
   KernelEntryRequest,
   KernelInfo,
+  KernelPart,
   KernelSelection,
   KernelTile,
   KernelTileRequest,
@@ -177,8 +178,10 @@ export interface NtkRequest {
   readonly x1: JacobianInputs;
   /** Null for the kernel of x1 with itself. */
   readonly x2: JacobianInputs | null;
-  /** A .npy file with a whole number for each example of x1: its class. */
+  /** A .npy file with a whole number for each example of x1: its class. Null for what the examples themselves say. */
   readonly labels: string | null;
+  /** Computes the part of one parameter alone; null for the whole kernel. */
+  readonly part: KernelPart | null;
   readonly form: NtkForm;
   /** Of the form `trace`. */
   readonly trace: TraceKind;

@@ -36,6 +36,8 @@ export interface KernelInfo {
   readonly model: ModelRef;
   /** `residual-net.ts#model` */
   readonly title: string;
+  /** Where this is the part that one parameter has in another kernel: of that kernel, by id. */
+  readonly part: KernelPart | null;
   readonly form: NtkForm;
   /** Of the form `trace`; else null. */
   readonly trace: TraceKind | null;
@@ -55,6 +57,10 @@ export interface KernelInfo {
   /** Once it is done: each parameter's part of the kernel, in the order of the model. The shares add up to 1. */
   readonly layers: readonly KernelLayer[];
   readonly spectrum: KernelSpectrum | null;
+  /** Of a symmetric kernel of examples with labels. */
+  readonly curve: LearningCurve | null;
+  /** Why it has no clusters to order examples by, in a few words: `when it is done`; null where it has some. */
+  readonly noClusters: string | null;
   /** A sentence: why it failed, or why there is no spectrum. */
   readonly message: string | null;
 }
@@ -65,6 +71,12 @@ export interface KernelRange {
   readonly max: number;
   /** Of the magnitudes of what is not zero; null where all is. */
   readonly smallest: number | null;
+}
+
+/** A kernel is the sum of the parts that its parameters have in it. */
+export interface KernelPart {
+  readonly of: string;
+  readonly parameter: string;
 }
 
 export interface KernelLayer {
@@ -100,8 +112,6 @@ export type KernelOrder = "given" | "class" | { readonly clustersOf: string };
 export interface KernelPicture {
   readonly id: string;
   readonly view: KernelView;
-  /** The parameter whose part of the kernel is shown; null for the whole kernel. */
-  readonly parameter: string | null;
   readonly order: KernelOrder;
 }
 
@@ -157,7 +167,6 @@ export interface KernelGroup {
 export interface KernelEntryRequest {
   readonly id: string;
   readonly view: KernelView;
-  readonly parameter: string | null;
   /** Examples, counted from 0. */
   readonly row: number;
   readonly column: number;
@@ -196,7 +205,6 @@ export interface LearningPrediction {
 export interface KernelSelection {
   readonly id: string;
   readonly view: KernelView;
-  readonly parameter: string | null;
   /** Examples, in the order of the picture. */
   readonly rows: Uint32Array;
   readonly columns: Uint32Array;

@@ -1,7 +1,20 @@
 import type { DeviceInfo, Place, StrategyAnalysis } from "./analysis";
-import type { JacobianSummary, MemoryPlan, ModelRef, ModelState } from "./messages";
+import type {
+  JacobianSummary,
+  KernelQuestions,
+  MemoryPlan,
+  ModelRef,
+  ModelState,
+  NtkSummary,
+  SentKernelSelection,
+} from "./messages";
+import type { KernelInfo, KernelPart, KernelView } from "./ntk";
 
 /** What the extension and a panel's page say to each other, by `postMessage`. */
+
+export type RunResult =
+  | { readonly kind: "jacobian"; readonly summary: JacobianSummary }
+  | { readonly kind: "ntk"; readonly summary: NtkSummary };
 
 /** A computation that was started from the editor. */
 export interface RunState {
@@ -16,7 +29,7 @@ export interface RunState {
   readonly started: string;
   /** The file that is written. */
   readonly out: string;
-  readonly summary: JacobianSummary | null;
+  readonly result: RunResult | null;
   readonly message: string | null;
 }
 
@@ -43,7 +56,15 @@ export interface PanelState {
 
 export type ToPanel =
   | { readonly type: "state"; readonly state: PanelState }
-  | { readonly type: "show"; readonly view: PanelView }
+  /** Shows a view, of the view of kernels a certain one. */
+  | { readonly type: "show"; readonly view: PanelView; readonly kernel?: string }
+  /** All kernels that are known, of any model: sent when the page begins to listen. */
+  | { readonly type: "kernels"; readonly kernels: readonly KernelInfo[] }
+  /** What has changed of one; with null it is there no more. */
+  | { readonly type: "kernel"; readonly id: string; readonly info: KernelInfo | null }
+  /** What the sidecar says to a question about a kernel. */
+  | { readonly type: "answer"; readonly id: number; readonly answer: KernelQuestions[keyof KernelQuestions]["result"] }
+  | { readonly type: "noAnswer"; readonly id: number; readonly message: string }
   /** The answer to `plan`: parts of it as they become known, and the whole; or a sentence that says why there is none. */
   | { readonly type: "plan"; readonly id: string; readonly plan: MemoryPlan }
   | { readonly type: "noPlan"; readonly id: string; readonly message: string };
@@ -66,10 +87,43 @@ export type FromPanel =
   /** Settles what predictions are made for, by name. */
   | { readonly type: "useDevice"; readonly name: string }
   | { readonly type: "cancel"; readonly run: string }
-  | { readonly type: "openResult"; readonly run: string };
+  | { readonly type: "openResult"; readonly run: string }
+  /** Asks the sidecar about a kernel. */
+  | KernelQuestion
+  /** The answer is not wanted any more. */
+  | { readonly type: "giveUp"; readonly id: number }
+  /** Computes what is missing of a kernel, with what it was asked for. */
+  | { readonly type: "continueKernel"; readonly kernel: string }
+  | { readonly type: "cancelKernel"; readonly kernel: string }
+  /** Computes one parameter's part of a kernel, unless it is known. */
+  | { readonly type: "computePart"; readonly part: KernelPart }
+  /** Asks where to, and writes the kernel's .npy file there. */
+  | { readonly type: "saveKernel"; readonly kernel: string }
+  | { readonly type: "removeKernel"; readonly kernel: string }
+  | { readonly type: "saveEntries"; readonly selection: SentKernelSelection }
+  /** Asks where to, and writes a file that the page has made. */
+  | { readonly type: "saveFile"; readonly name: string; readonly content: Uint8Array | string };
+
+export type KernelQuestion = {
+  readonly [M in keyof KernelQuestions]: {
+    readonly type: "ask";
+    readonly id: number;
+    readonly method: M;
+    readonly params: KernelQuestions[M]["params"];
+  };
+}[keyof KernelQuestions];
 
 export type PanelCommand =
-  "analyze" | "computeJacobian" | "chooseDevice" | "exportResults" | "restartSidecar" | "trust";
+  "analyze" | "computeJacobian" | "computeNtk" | "chooseDevice" | "exportResults" | "restartSidecar" | "trust";
+
+/** What the user has chosen to see of kernels. */
+export interface KernelChoice {
+  readonly order: "given" | "class" | "clusters";
+  readonly logarithmic: boolean;
+  readonly view: KernelView;
+  /** Of the learning curve: the position among its times. */
+  readonly time: number;
+}
 
 /** What a page keeps with `setState`, by which it is restored after a reload. */
 export interface PanelMemory {
@@ -87,6 +141,14 @@ export interface PanelMemory {
     readonly strategy?: StrategyAnalysis["strategy"];
     readonly chunk?: number | null;
   };
+  /** The kernel that is looked at, by id; else the newest of the model. */
+  readonly kernel?: string;
+  /** The parameter whose part of it is looked at. */
+  readonly part?: string | null;
+  /** The kernel beside it, by id. */
+  readonly beside?: string | null;
+  /** How kernels are looked at. */
+  readonly kernelChoice?: KernelChoice;
   /** Pixels from the top. */
   readonly scroll?: number;
 }

@@ -1,10 +1,18 @@
-import { ModelError } from "../graph/errors";
-import type { ExamplesInfo, KernelAxis, KernelGroup } from "../protocol/ntk";
+import type { ExamplesInfo, KernelAxis, KernelGroup, KernelInfo } from "../protocol/ntk";
+import { formatCount } from "../protocol/text";
 
 /** Which example stands where in a kernel's pictures. */
 
-/** Of so many examples clusters are found: it takes their square in memory and time. */
-export const mostClustered = 3000;
+/** Among so many examples clusters are found: it takes their square in memory and time. */
+const mostClustered = 3000;
+
+/** In a few words; null where there are some. */
+export function whyNoClusters({ status, x1, x2 }: Pick<KernelInfo, "status" | "x1" | "x2">): string | null {
+  if (x2 !== null) return "other examples";
+  if (x1.count > mostClustered) return `more than ${formatCount(mostClustered)} examples`;
+  if (status === "done") return null;
+  return status === "running" ? "when it is done" : "not whole";
+}
 
 export function asGiven(count: number): KernelAxis {
   return { examples: Uint32Array.from({ length: count }, (_, place) => place), groups: [] };
@@ -121,17 +129,4 @@ function clusterCount(heights: readonly number[]): number {
     if (gap > widest) [widest, best] = [gap, clusters];
   }
   return best;
-}
-
-/** Throws a ModelError where no clusters can be found. */
-export function checkClustered(rows: number, isSymmetric: boolean, isDone: boolean): void {
-  if (!isSymmetric) {
-    throw new ModelError("Clusters are found in a kernel of examples with themselves; look at this one as given.");
-  }
-  if (!isDone) throw new ModelError("Clusters are found when the kernel is done; look at it as given until then.");
-  if (rows > mostClustered) {
-    throw new ModelError(
-      `Clusters are found among up to ${mostClustered} examples, and there are ${rows}; look at them as given or by class.`,
-    );
-  }
 }

@@ -5,7 +5,6 @@ import { npyHeader } from "../formats/npy";
 import { ModelError } from "../graph/errors";
 import type { Analysis } from "../protocol/analysis";
 import type {
-  ModelFault,
   NtkRequest,
   NtkSummary,
   Outcome,
@@ -23,16 +22,26 @@ import type {
   KernelOrder,
   KernelTileRequest,
 } from "../protocol/ntk";
-import type { NtkReport } from "../worker/messages";
-import { begun, ending, fileIn, readInfo, tilesIn, writeInfo } from "./kernel-info";
-import { asGiven, byClass, byCluster, checkClustered } from "./kernel-orders";
+import type { ExamplesOfKernel, NtkReport } from "../worker/messages";
+import { begun, ended, fileIn, readInfo, tilesIn, writeInfo } from "./kernel-info";
+import { asGiven, byClass, byCluster } from "./kernel-orders";
 import { KernelPictures, type Places } from "./kernel-pictures";
 
 /** How long changes of a kernel that is being computed are gathered before they are told. */
 const GATHER_MS = 200;
 
-/** Computes a kernel in a worker and writes it to `out`. */
-export type ComputeKernel = (out: string, onProgress: () => void) => Promise<Outcome<NtkReport>>;
+export interface KernelJob {
+  /** The .npy file to write. */
+  readonly out: string;
+  /** Names of parameters that are left out. */
+  readonly exclude: readonly string[];
+}
+
+/** Computes a kernel in a worker, and tells of its examples, and when there may be another tile of it. */
+export type ComputeKernel = (
+  job: KernelJob,
+  told: { readonly onExamples: (examples: ExamplesOfKernel) => void; readonly onTile: () => void },
+) => Promise<Outcome<NtkReport>>;
 
 interface Kernel {
   readonly folder: string;
@@ -43,8 +52,6 @@ interface Kernel {
   versionBefore: number;
   /** By the order's key. */
   readonly arrangements: Map<string, Promise<Arrangement>>;
-  /** Whether it is being computed, and so may not be computed by another run, or removed. */
-  isRunning: boolean;
 }
 
 interface Arrangement {
@@ -60,47 +67,55 @@ interface Arrangement {
  */
 export class Kernels {
   private readonly known = new Map<string, Kernel>();
+  /** Ids of those that are being computed, from before their examples are known. */
+  private readonly running = new Set<string>();
 
   /** @param changed called with what is known of a kernel whenever it has changed */
   constructor(private readonly changed: (info: KernelInfo) => void) {}
 
   /** @param analysis of the model; null where there is none */
   async run(request: NtkRequest, analysis: Analysis | null, compute: ComputeKernel): Promise<Outcome<NtkSummary>> {
-    const started = this.begin(request, analysis);
-    if ("fault" in started) return { kind: "failed", fault: started };
-    const kernel = started;
-    const out = fileIn(kernel.folder);
+    const { kernel: id, folder } = request;
+    let job: KernelJob;
+    try {
+      if (this.running.has(id)) {
+        throw new ModelError("This kernel is being computed already; wait for it, or cancel it.");
+      }
+      job = { out: fileIn(folder), exclude: othersThan(request, analysis) };
+      makeFolder(folder);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      return { kind: "failed", fault: { fault: "model", message: error.message, source: null } };
+    }
+    this.running.add(id);
+    let kernel: Kernel | null = null;
     let timer: NodeJS.Timeout | null = null;
     try {
-      const outcome = await compute(out, () => {
-        timer ??= setTimeout(() => {
-          timer = null;
-          void this.look(kernel);
-        }, GATHER_MS);
+      const outcome = await compute(job, {
+        onExamples: (examples) => {
+          kernel = this.begin(request, examples);
+        },
+        onTile: () => {
+          timer ??= setTimeout(() => {
+            timer = null;
+            if (kernel !== null) void this.look(kernel);
+          }, GATHER_MS);
+        },
       });
       if (timer !== null) clearTimeout(timer);
-      await this.look(kernel);
-      kernel.info = { ...kernel.info, ...ending(outcome, kernel.info) };
+      timer = null;
+      await this.end(kernel, outcome);
       if (outcome.kind !== "done") return outcome;
       const { shape, form, trace, method, engine, device, seconds, measuredPeakBytes } = outcome.result;
-      const result = {
-        kernel: request.kernel,
-        shape,
-        form,
-        trace,
-        method,
-        engine,
-        device,
-        seconds,
-        measuredPeakBytes,
-        out,
+      const { out } = job;
+      return {
+        kind: "done",
+        result: { kernel: id, shape, form, trace, method, engine, device, seconds, measuredPeakBytes, out },
       };
-      return { kind: "done", result };
     } finally {
       if (timer !== null) clearTimeout(timer);
-      kernel.isRunning = false;
-      this.tell(kernel);
-      if (kernel.pictures === null) this.remove(request.kernel);
+      this.running.delete(id);
+      if ((this.known.get(id)?.pictures ?? null) === null) this.forget(id, folder);
     }
   }
 
@@ -111,22 +126,20 @@ export class Kernels {
     const known = this.known.get(info.id);
     if (known !== undefined) return known.info;
     // Whoever computed it has ended
-    const kernel = newKernel(folder, info.status === "running" ? { ...info, status: "cancelled" } : info);
+    const kernel = newKernel(folder, info.status === "running" ? ended({ kind: "cancelled" }, info) : info);
     this.known.set(info.id, kernel);
     await this.look(kernel, false);
     return kernel.info;
   }
 
   remove(id: string): void {
-    const kernel = this.find(id);
-    if (kernel.isRunning) throw new ModelError(`${kernel.info.title} is being computed; cancel that first.`);
-    this.known.delete(id);
-    rmSync(kernel.folder, { recursive: true, force: true });
+    const { info, folder } = this.find(id);
+    if (this.running.has(id)) throw new ModelError(`${info.title} is being computed; cancel that first.`);
+    this.forget(id, folder);
   }
 
   async tile(request: KernelTileRequest, signal: AbortSignal): Promise<SentKernelTile> {
     const kernel = this.find(request.id);
-    checkWhole(request.parameter);
     const places = await this.places(kernel, request.order);
     const { version } = kernel.info;
     if (kernel.pictures === null) return { ...request, ...emptyTile(request, places), version, range: null };
@@ -137,7 +150,6 @@ export class Kernels {
 
   async entry(request: KernelEntryRequest): Promise<SentKernelEntry> {
     const { pictures } = this.find(request.id);
-    checkWhole(request.parameter);
     const found = (await pictures?.entry(request.view, request.row, request.column)) ?? null;
     return { ...request, value: found?.value ?? null, block: found && Array.from(found.block) };
   }
@@ -148,9 +160,8 @@ export class Kernels {
   }
 
   /** Writes the numbers of some pairs as a .npy file [rows, columns]. */
-  async save({ id, view, parameter, rows, columns }: SentKernelSelection, out: string): Promise<void> {
+  async save({ id, view, rows, columns }: SentKernelSelection, out: string): Promise<void> {
     const { pictures } = this.find(id);
-    checkWhole(parameter);
     if (pictures === null) throw new ModelError("No pair is known yet; wait for the first tile.");
     const values = await pictures.gather(view, Uint32Array.from(rows), Uint32Array.from(columns));
     const header = npyHeader({ shape: [rows.length, columns.length], dtype: "float32" });
@@ -174,24 +185,26 @@ export class Kernels {
     return kernel;
   }
 
-  private begin(request: NtkRequest, analysis: Analysis | null): Kernel | ModelFault {
-    const before = this.known.get(request.kernel);
-    try {
-      if (before?.isRunning) throw new ModelError("This kernel is being computed already; wait for it, or cancel it.");
-      const info = begun(request, analysis, (before?.info.version ?? 0) + 1);
-      try {
-        mkdirSync(request.folder, { recursive: true });
-      } catch (error) {
-        throw new ModelError(`${request.folder}: cannot be written (${reasonOf(error)}).`);
-      }
-      const kernel = { ...newKernel(request.folder, info), isRunning: true };
-      this.known.set(request.kernel, kernel);
-      this.tell(kernel);
-      return kernel;
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      return { fault: "model", message: error.message, source: null };
-    }
+  private begin(request: NtkRequest, examples: ExamplesOfKernel): Kernel {
+    const { kernel: id, folder } = request;
+    const version = (this.known.get(id)?.info.version ?? 0) + 1;
+    const kernel = newKernel(folder, begun(request, examples, version));
+    this.known.set(id, kernel);
+    this.tell(kernel);
+    return kernel;
+  }
+
+  private async end(kernel: Kernel | null, outcome: Outcome<NtkReport>): Promise<void> {
+    if (kernel === null) return;
+    await this.look(kernel);
+    kernel.info = ended(outcome, kernel.info);
+
+    this.tell(kernel);
+  }
+
+  private forget(id: string, folder: string): void {
+    this.known.delete(id);
+    rmSync(folder, { recursive: true, force: true });
   }
 
   /** Looks for tiles that have been computed since, and tells of them. */
@@ -232,8 +245,11 @@ export class Kernels {
     if (order === "given") return { key, rows: asGiven(x1.count), columns: x2 && asGiven(x2.count) };
     if (order === "class") return { key, rows: byClass(x1), columns: x2 && byClass(x2) };
     const of = this.find(order.clustersOf);
-    const { count } = of.info.x1;
-    checkClustered(count, of.info.x2 === null, of.info.status === "done");
+    const { noClusters, x1: clustered } = of.info;
+    const { count } = clustered;
+    if (noClusters !== null) {
+      throw new ModelError(`There are no clusters to order examples by (${noClusters}); look at them as given.`);
+    }
     if (count !== x1.count) {
       throw new ModelError(
         `The clusters are those of ${count} examples, and this kernel has ${x1.count}; compute both of the same examples.`,
@@ -246,7 +262,7 @@ export class Kernels {
 }
 
 function newKernel(folder: string, info: KernelInfo): Kernel {
-  return { folder, info, pictures: null, versionBefore: info.version, arrangements: new Map(), isRunning: false };
+  return { folder, info, pictures: null, versionBefore: info.version, arrangements: new Map() };
 }
 
 /** Null before there is a tile on the disk, of this kernel: there may be those of another number of examples. */
@@ -258,10 +274,23 @@ async function picturesOf({ folder, info }: Kernel): Promise<KernelPictures | nu
   return isOwn ? new KernelPictures(store, info) : null;
 }
 
-/** Only the sum over parameters is kept on the disk. */
-function checkWhole(parameter: string | null): void {
-  if (parameter === null) return;
-  throw new ModelError(`Only the whole kernel is kept, not the part of ${parameter}; look at the whole kernel.`);
+/** Names of the parameters that are left out where the part of one is asked for. Throws a ModelError where there is none such. */
+function othersThan({ part }: NtkRequest, analysis: Analysis | null): string[] {
+  if (analysis === null) throw new ModelError("This model has not been analyzed; analyze it first.");
+  if (part === null) return [];
+  const names = analysis.parameters.filter(({ trainable }) => trainable).map(({ name }) => name);
+  if (!names.includes(part.parameter)) {
+    throw new ModelError(`The model has no trainable parameter ${part.parameter} any more; compute the kernel again.`);
+  }
+  return names.filter((name) => name !== part.parameter);
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new ModelError(`${folder}: cannot be written (${reasonOf(error)}).`);
+  }
 }
 
 /** Of a kernel of which nothing is known yet. */

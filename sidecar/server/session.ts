@@ -223,17 +223,13 @@ export class Session {
     const { run, model } = request;
     const path = pathOf(model.uri);
     const entry = this.models!.entries().find((each) => each.path === path && each.exportName === model.export);
-    return this.kernels.run(request, entry?.analysis ?? null, (out, onProgress) =>
-      this.workers!.ntk(
-        request,
-        out,
-        (fraction) => {
-          void this.notify("kernelscope/progress", { run, fraction });
-          onProgress();
-        },
-        signal,
-      ),
-    );
+    return this.kernels.run(request, entry?.analysis ?? null, (job, { onExamples, onTile }) => {
+      const onProgress = (fraction: number): void => {
+        void this.notify("kernelscope/progress", { run, fraction });
+        onTile();
+      };
+      return this.workers!.ntk(request, job, { onProgress, onExamples }, signal);
+    });
   }
 
   private on<M extends keyof Requests>(

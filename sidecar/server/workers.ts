@@ -105,29 +105,35 @@ export class Workers {
     });
   }
 
-  /** Computes a kernel to a .npy file, beside which its tiles stay. */
+  /**
+   * Computes a kernel to a .npy file, beside which its tiles stay.
+   *
+   * @param exclude names of parameters that are left out, beside those that the user has left out
+   */
   ntk(
-    { model, x1, x2, form, trace, method }: NtkRequest,
-    out: string,
-    onProgress: (fraction: number) => void,
+    { model, x1, x2, labels, form, trace, method }: NtkRequest,
+    { out, exclude }: { readonly out: string; readonly exclude: readonly string[] },
+    told: Required<Pick<AskOptions, "onProgress" | "onExamples">>,
     signal: AbortSignal,
   ): Promise<Outcome<NtkReport>> {
     return this.compute(model, signal, (path, signal) => {
       const job: NtkJob = {
         x1,
         x2,
+        labels,
         form: oneOf(ntkForms, form)!,
         trace: oneOf(["sum", "mean"] as const, trace)!,
         method: oneOf(ntkMethods, method),
-        exclude: this.optionsOf(path, model.export).exclude ?? [],
+        exclude: [...(this.optionsOf(path, model.export).exclude ?? []), ...exclude],
         engine: this.engine(),
         out,
         keepTiles: true,
+        curve: true,
         tileMemory: null,
         cache: true,
       };
       const request = this.request(path, model.export, 1);
-      return ask<"ntk">({ kind: "ntk", model: request, job }, { ...this.askOptions(signal), onProgress });
+      return ask<"ntk">({ kind: "ntk", model: request, job }, { ...this.askOptions(signal), ...told });
     });
   }
 

@@ -4,7 +4,15 @@ import { extname } from "node:path";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
 import { MemoryError } from "./memory";
-import { partialFile, type Fault, type Limits, type Replies, type Reply, type Request } from "./messages";
+import {
+  partialFile,
+  type ExamplesOfKernel,
+  type Fault,
+  type Limits,
+  type Replies,
+  type Reply,
+  type Request,
+} from "./messages";
 import { startWorker, type StartOptions, type WorkerProcess } from "./start";
 
 export interface AskOptions {
@@ -14,6 +22,8 @@ export interface AskOptions {
   readonly onProgress?: (fraction: number) => void;
   /** Told of the files of the user's own whose code is about to be run, also where that fails. */
   readonly onRead?: (files: readonly string[]) => void;
+  /** Told what a kernel's examples are, before it is computed. */
+  readonly onExamples?: (examples: ExamplesOfKernel) => void;
   /** Ends the worker at once. */
   readonly signal?: AbortSignal;
   /** Where the worker comes from; by default it is started. */
@@ -36,7 +46,7 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
 export async function ask<K extends Request["kind"]>(
   request: Extract<Request, { kind: K }>,
-  { limits, cache, onProgress, onRead, signal, start = startWorker, tensorflow }: AskOptions,
+  { limits, cache, onProgress, onRead, onExamples, signal, start = startWorker, tensorflow }: AskOptions,
 ): Promise<Replies[K]> {
   if (signal?.aborted) throw new CancelledError();
   const file = "model" in request ? request.model.file : null;
@@ -46,7 +56,10 @@ export async function ask<K extends Request["kind"]>(
   };
   for (const signal of endings) process.once(signal, endBySignal);
   try {
-    const reply = await Promise.race([replyOf(worker, request, limits, { onProgress, onRead }), aborted(signal)]);
+    const reply = await Promise.race([
+      replyOf(worker, request, limits, { onProgress, onRead, onExamples }),
+      aborted(signal),
+    ]);
     await end(worker, request);
     if (reply === null) throw new CancelledError();
     // What the worker said of its own end is more than can be seen of it from here.
@@ -72,7 +85,7 @@ function replyOf(
   { process: worker }: WorkerProcess,
   request: Request,
   limits: Limits,
-  { onProgress, onRead }: Pick<AskOptions, "onProgress" | "onRead">,
+  { onProgress, onRead, onExamples }: Pick<AskOptions, "onProgress" | "onRead" | "onExamples">,
 ): Promise<LastReply> {
   return new Promise((resolve) => {
     const fail = (fault: Fault["fault"], message: string): void => {
@@ -96,6 +109,9 @@ function replyOf(
           break;
         case "read":
           onRead?.(reply.files);
+          break;
+        case "examples":
+          onExamples?.(reply);
           break;
         case "done":
         case "failed":

@@ -4,6 +4,7 @@ import { messageOf, ModelError } from "../graph/errors";
 import { formatBytes } from "../protocol/text";
 import { isCodeFile } from "../sources/tfjs/bindings";
 import { placeOfError, userFrames } from "../sources/tfjs/places";
+import { generator } from "../sources/tfjs/random";
 import { limitAllocations } from "./allocations";
 import { forbidEnding } from "./ending";
 import { endProcessGroup, faultOf, reportFault } from "./faults";
@@ -28,7 +29,7 @@ export async function guarded<T>(
   );
   let evaluating = true;
   process.on("uncaughtException", (error: unknown) => endWith(stray(error, evaluating ? file : null)));
-  const undo = [accountForTimers()];
+  const undo = [accountForTimers(), repeatRandomNumbers()];
   // What a data file holds is its size on disk; only code can ask for anything.
   if (isCodeFile(file) || others.length > 0) undo.push(limitAllocations(allocationLimit(file, limits.codeMemory)));
   watchdog.evaluating(file, limits.timeLimit);
@@ -39,6 +40,18 @@ export async function guarded<T>(
     watchdog.evaluated();
     undo.forEach((each) => each());
   }
+}
+
+/**
+ * Weights that the model's code draws at random are the same in every evaluation: the parts of a kernel are then those of
+ * one model, and what was interrupted goes on. Gives the function that undoes it.
+ */
+function repeatRandomNumbers(): () => void {
+  const { random } = Math;
+  Math.random = generator(1);
+  return () => {
+    Math.random = random;
+  };
 }
 
 /**

@@ -17,6 +17,9 @@ import { randomInputs } from "./random-inputs";
 
 /** Examples to compute at: from the user's files, from their code, or random. */
 
+/** By the model's names of its inputs. */
+export type Inputs = ReadonlyMap<string, Tensor>;
+
 export interface GivenInputs {
   readonly batch: number;
   /** By the model's names of its inputs. */

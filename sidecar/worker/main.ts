@@ -79,6 +79,7 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
       return runNtk(request.job, {
         load: (batch, others) => load({ ...request.model, batch }, others),
         progress: (fraction) => send({ kind: "progress", fraction }),
+        examples: (examples) => send({ kind: "examples", ...examples }),
       });
     case "predict":
       return runPredict(request.job, {

@@ -1,6 +1,7 @@
 import type { Source } from "../graph/graph";
 import type { DType, Shape } from "../graph/types";
 import type { JacobianInputs } from "../protocol/messages";
+import type { ExamplesInfo, LearningCurve } from "../protocol/ntk";
 import type { Spectrum } from "../kernel/spectrum";
 import type { Strategy } from "../quantities/jacobian";
 import type { NtkForm, NtkMethod } from "../quantities/ntk";
@@ -57,6 +58,8 @@ export interface NtkJob {
   readonly x1: JacobianInputs;
   /** Null for the kernel of x1 with itself. */
   readonly x2: JacobianInputs | null;
+  /** A .npy file with a whole number for each example of x1: its class. Null for what the examples themselves say. */
+  readonly labels: string | null;
   readonly form: NtkForm;
   /** Of the form `trace`. */
   readonly trace: "sum" | "mean";
@@ -69,6 +72,8 @@ export interface NtkJob {
   readonly out: string;
   /** Whether the tiles stay when it is. */
   readonly keepTiles: boolean;
+  /** Whether it is told how the linearised model learns the labels. */
+  readonly curve: boolean;
   /** Bytes that one tile may take, or null for the usual. */
   readonly tileMemory: number | null;
   readonly cache: boolean;
@@ -110,6 +115,13 @@ export interface JacobianReport {
   readonly measuredPeakBytes: number;
 }
 
+export interface ExamplesOfKernel {
+  readonly x1: ExamplesInfo;
+  readonly x2: ExamplesInfo | null;
+  /** C, of one example. */
+  readonly outputs: number;
+}
+
 export interface NtkReport {
   /** Of the kernel. */
   readonly shape: Shape;
@@ -131,6 +143,8 @@ export interface NtkReport {
   readonly conditionNumber: number | null;
   /** What else is told of the eigenvalues; null where there are none. */
   readonly spectrum: Omit<Spectrum, "eigenvalues"> | null;
+  /** Null where it is not asked for, or there are no labels. */
+  readonly curve: LearningCurve | null;
 }
 
 /** Of one step along a random direction, in which each parameter moves by the same part of its own norm. */
@@ -174,6 +188,8 @@ export type Reply =
   | { readonly kind: "progress"; readonly fraction: number }
   /** Files of the user's own whose code is about to be run. */
   | { readonly kind: "read"; readonly files: readonly string[] }
+  /** What a kernel's examples are, before it is computed. */
+  | ({ readonly kind: "examples" } & ExamplesOfKernel)
   /** The model has been evaluated and traced: what follows is computation, to which the time limit does not apply. */
   | { readonly kind: "traced" }
   | ({ readonly kind: "failed" } & Fault);

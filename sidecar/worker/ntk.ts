@@ -14,23 +14,32 @@ import { argumentsOf, type Graph } from "../graph/graph";
 import { printGraph } from "../graph/print";
 import type { Tensor } from "../graph/tensor";
 import { isFloat, sizeOf } from "../graph/types";
+import type { KernelForm } from "../kernel/kernel";
 import { maximumRows } from "../kernel/linear-algebra";
 import { spectrumOf, type Spectrum } from "../kernel/spectrum";
 import { planTiles, type NtkSubject, type TiledPlan } from "../planner/ntk";
 import type { JacobianInputs } from "../protocol/messages";
+import type { ExamplesInfo, Labels, LearningCurve } from "../protocol/ntk";
 import { formatBytes } from "../protocol/text";
 import { ntkGraph, type NtkMethod } from "../quantities/ntk";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
-import { checkFolder, loadWithInputs, type GivenInputs, type Load } from "./inputs";
+import { checkFolder, loadWithInputs, type GivenInputs, type Inputs, type Load } from "./inputs";
+import { learningCurve, oneHot, readLabels } from "./labels";
 import { MemoryError, placeOfEngine, type EnginePlace } from "./memory";
-import type { NtkJob, NtkReport } from "./messages";
+import type { ExamplesOfKernel, NtkJob, NtkReport } from "./messages";
+import { outputsOfModel, part } from "./outputs";
 import { writeWhole } from "./whole-file";
 
 /** A kernel's computation, tile by tile, each of which is on the disk before the next is begun. */
 export interface NtkCallbacks {
   readonly load: Load;
   readonly progress: (fraction: number) => void;
+}
+
+export interface NtkRunCallbacks extends NtkCallbacks {
+  /** Told before anything is computed. */
+  readonly examples: (examples: ExamplesOfKernel) => void;
 }
 
 /** Memory that tiles take where nothing else is said: what is more makes them hardly quicker. */
@@ -40,7 +49,7 @@ const USUAL_TILE_MEMORY = 1 << 30;
 const ROWS_FOR_ALL = 1000;
 
 /** Computes a kernel and writes it; what an interrupted run has computed already is taken over. */
-export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Promise<NtkReport> {
+export async function runNtk(job: NtkJob, { load, progress, examples: tell }: NtkRunCallbacks): Promise<NtkReport> {
   checkFolder(job.out);
   const sources = job.x2 === null ? [job.x1] : [job.x1, job.x2];
   const { model: loaded, given } = await loadWithInputs(load, sources, (count) => Math.min(count, 2));
@@ -56,7 +65,10 @@ export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Pro
   const examples = { rows: x1.tensorsFor(model), columns: x2?.tensorsFor(model) ?? null };
   checkFiniteInputs(examples.rows, job.x1);
   if (job.x2 !== null) checkFiniteInputs(examples.columns!, job.x2);
-  checkDisk(job, subject, outputsOf(model));
+  const outputs = outputsOf(model);
+  const labels = job.labels === null ? x1.labels : readLabels(job.labels, x1.batch);
+  checkDisk(job, subject, outputs);
+  tell({ x1: examplesInfo(x1, labels), x2: x2 ? examplesInfo(x2, x2.labels) : null, outputs });
   const { engine, name } = await engineFor(job, model, subject.wrt);
   try {
     const start = performance.now();
@@ -66,10 +78,15 @@ export async function runNtk(job: NtkJob, { load, progress }: NtkCallbacks): Pro
     const seconds = (performance.now() - start) / 1000;
     const { store, tiled } = result;
     await writeKernel(store, job.out);
-    const report = await describe(store, subject, outputsOf(model));
+    const { whole, ...told } = await describe(store, subject, outputs, labels);
+    const curve =
+      job.curve && whole !== null && labels !== null && model.outputs.length === 1
+        ? await curveOf(whole, labels, { model, inputs: examples.rows, engine })
+        : null;
     if (!job.keepTiles) store.remove();
     return {
-      ...report,
+      ...told,
+      curve,
       shape: store.layout.shape,
       form: subject.form,
       trace: subject.form === "trace" ? subject.trace : null,
@@ -98,9 +115,6 @@ function checkDisk({ out }: NtkJob, { form, rows, columns }: NtkSubject, outputs
       " or write elsewhere",
   );
 }
-
-/** By the model's names of its inputs. */
-type Inputs = ReadonlyMap<string, Tensor>;
 
 export interface Examples {
   readonly rows: Inputs;
@@ -389,12 +403,6 @@ class Tiles {
   }
 }
 
-/** Some of the examples, without a copy. */
-export function part({ shape, dtype, data }: Tensor, { start, count }: { start: number; count: number }): Tensor {
-  const size = sizeOf(shape.slice(1));
-  return { shape: [count, ...shape.slice(1)], dtype, data: data.subarray(start * size, (start + count) * size) };
-}
-
 function writeKernel(store: KernelStore, path: string): Promise<void> {
   return writeWhole(path, async (partial) => {
     const descriptor = openSync(partial, "w");
@@ -406,26 +414,55 @@ function writeKernel(store: KernelStore, path: string): Promise<void> {
   });
 }
 
+/** One of which all eigenvalues are known. */
+interface WholeKernel {
+  readonly kernel: Tensor;
+  readonly form: KernelForm;
+  readonly largestLearningRate: number | null;
+}
+
+interface Described extends Pick<NtkReport, "layers" | "eigenvalues" | "conditionNumber" | "spectrum"> {
+  readonly whole: WholeKernel | null;
+}
+
 /** What follows from the kernel: its parts, and the spectrum of one that is symmetric and not too large. */
 async function describe(
   store: KernelStore,
   { form, trace, columns }: NtkSubject,
   outputs: number,
-): Promise<Pick<NtkReport, "layers" | "eigenvalues" | "conditionNumber" | "spectrum">> {
+  labels: Labels | null,
+): Promise<Described> {
   const layers = await sharesOf(store);
   const [n, , c = 1] = store.layout.shape;
   const rows = form === "full" ? n * c : n;
   const isTold = columns === null && form !== "diagonal" && rows <= maximumRows && 8 * rows * rows < freemem() / 4;
-  if (!isTold) return { layers, eigenvalues: [], conditionNumber: null, spectrum: null };
+  if (!isTold) return { layers, eigenvalues: [], conditionNumber: null, spectrum: null, whole: null };
   const kind = form === "full" ? ({ form } as const) : ({ form, trace, outputs } as const);
-  const spectrum = spectrumOf(await wholeKernel(store), kind, undefined, ROWS_FOR_ALL);
+  const kernel = await wholeKernel(store);
+  const spectrum = spectrumOf(kernel, kind, labels ? oneHot(labels) : undefined, ROWS_FOR_ALL);
   const { eigenvalues, ...rest } = spectrum;
   return {
     layers,
     eigenvalues: [...eigenvalues],
     conditionNumber: spectrum.conditionNumber,
     spectrum: rest satisfies Omit<Spectrum, "eigenvalues">,
+    whole: spectrum.complete ? { kernel, form: kind, largestLearningRate: spectrum.largestLearningRate } : null,
   };
+}
+
+/** How the linearised model learns what its examples are of. */
+async function curveOf(
+  { kernel, form, largestLearningRate }: WholeKernel,
+  labels: Labels,
+  { model, inputs, engine }: { readonly model: Model; readonly inputs: Inputs; readonly engine: Engine },
+): Promise<LearningCurve | null> {
+  const compile = (graph: Graph): Promise<Executable> => engine.compile(graph, { opaque: new TfjsOpaqueHost() });
+  const outputs = await outputsOfModel(model, inputs, labels.of.length, compile);
+  return learningCurve(kernel, form, outputs, labels, largestLearningRate);
+}
+
+function examplesInfo({ batch, names }: GivenInputs, labels: Labels | null): ExamplesInfo {
+  return { count: batch, names, labels: labels?.of ?? null, classes: labels?.classes ?? [] };
 }
 
 /** Each parameter's part of the trace of the kernels of all examples with themselves. */

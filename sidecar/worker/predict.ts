@@ -12,29 +12,23 @@ import { linearityGraph } from "../quantities/linearity";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { tf } from "../sources/tfjs/tensorflow";
-import { vmap } from "../transforms";
-import { checkFolder, loadWithInputs } from "./inputs";
+import { checkFolder, loadWithInputs, type Inputs } from "./inputs";
 import { type LinearityReport, type PredictJob, type PredictReport } from "./messages";
 import {
   checkFiniteInputs,
   computeKernel,
   differentiated,
   engineFor,
-  part,
   wholeKernel,
   type Examples,
   type KernelOf,
   type NtkCallbacks,
 } from "./ntk";
+import { AT_ONCE, outputsOfModel, part } from "./outputs";
 import { writeNpz } from "./whole-file";
-
-/** Examples whose outputs are computed at once. */
-const AT_ONCE = 256;
 
 /** Parts of the weights' norms, by which they move. */
 const STEPS = [0.001, 0.01, 0.1];
-
-type Inputs = ReadonlyMap<string, Tensor>;
 
 /** Predicts what training makes of the model, by its linearisation at the weights that it has, and writes it. */
 export async function runPredict(job: PredictJob, { load, progress }: NtkCallbacks): Promise<PredictReport> {
@@ -73,7 +67,7 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
     const across = { rows: inputs.test, columns: inputs.train };
     const other = await kernelOf(across, given.test.batch, given.train.batch, "test");
     const compile = (graph: Graph): Promise<Executable> => engine.compile(graph, { opaque: new TfjsOpaqueHost() });
-    const outputsAt = (at: Inputs, count: number): Promise<Tensor> => forward(model, at, count, compile);
+    const outputsAt = (at: Inputs, count: number): Promise<Tensor> => outputsOfModel(model, at, count, compile);
     const predicted = predict(
       { kernel: own.kernel, outputs: await outputsAt(inputs.train, given.train.batch), targets: targets.train },
       { kernel: other.kernel, outputs: await outputsAt(inputs.test, given.test.batch), targets: targets.test },
@@ -166,36 +160,4 @@ function normOf(data: Tensor["data"]): number {
   let sum = 0;
   for (const value of data) sum += value * value;
   return Math.sqrt(sum);
-}
-
-/** The model's outputs at each example. */
-async function forward(
-  model: Model,
-  inputs: Inputs,
-  count: number,
-  compile: (graph: Graph) => Promise<Executable>,
-): Promise<Tensor> {
-  const [{ shape }] = model.graph.outputs;
-  const whole: Tensor = {
-    shape: [count, ...shape],
-    dtype: "float32",
-    data: newArray("float32", count * sizeOf(shape)),
-  };
-  for (let start = 0; start < count; start += AT_ONCE) {
-    const size = Math.min(AT_ONCE, count - start);
-    const graph = vmap(model.graph, new Map(model.graph.inputs.map(({ value }) => [value, 0])), size);
-    const executable = await compile(graph);
-    try {
-      const values = argumentsOf(graph).map(({ name }) => {
-        const input = inputs.get(name);
-        if (input === undefined) return model.weights[name];
-        return part(input, { start, count: size });
-      });
-      const [outputs] = await executable.run(values);
-      whole.data.set(outputs.data, start * sizeOf(shape));
-    } finally {
-      await executable.dispose();
-    }
-  }
-  return whole;
 }

@@ -50,6 +50,7 @@ function ntk(request: Partial<NtkRequest>, token?: CancellationToken): Promise<O
       x1: { kind: "random", batch: 5, seed: 1 },
       x2: null,
       labels: null,
+      part: null,
       form: "trace",
       trace: "mean",
       method: null,
@@ -61,7 +62,7 @@ function ntk(request: Partial<NtkRequest>, token?: CancellationToken): Promise<O
 }
 
 function tile(request: Partial<KernelTileRequest>): Promise<SentKernelTile> {
-  const whole = { id: "k", view: "trace", parameter: null, order: "given", level: 0, row: 0, column: 0 } as const;
+  const whole = { id: "k", view: "trace", order: "given", level: 0, row: 0, column: 0 } as const;
   return editor.request("kernelscope/kernelTile", { ...whole, ...request });
 }
 
@@ -99,7 +100,7 @@ describe("a kernel", () => {
     const pair = 4 * (2 * 5 + 3);
     const block = data.slice(pair, pair + 4);
     const entry = await editor.request("kernelscope/kernelEntry", {
-      ...{ id: "full", view: "trace", parameter: null },
+      ...{ id: "full", view: "trace" },
       ...{ row: 2, column: 3 },
     });
     expect(entry.block).toEqual(block);
@@ -142,11 +143,55 @@ describe("a kernel", () => {
     expect(each).toBeLessThan(100);
   });
 
+  it("is the sum of its parameters' parts", async () => {
+    const whole = written(result(await ntk({ kernel: "whole", form: "full" })).out).data;
+    const names = editor.kernels.at(-1)!.layers.map(({ parameter }) => parameter);
+    expect(names).toHaveLength(4);
+    const sum = whole.map(() => 0);
+    for (const parameter of names) {
+      const part = { of: "whole", parameter };
+      const { out } = result(await ntk({ kernel: `part ${names.indexOf(parameter)}`, form: "full", part }));
+      expect(editor.kernels.at(-1)).toMatchObject({ part, layers: [{ parameter, share: 1 }] });
+      written(out).data.forEach((value, at) => (sum[at] += value));
+    }
+    const largest = Math.max(...whole);
+    // Of float32 in another order of sums
+    whole.forEach((value, at) => expect(Math.abs(sum[at] - value)).toBeLessThan(1e-5 * largest));
+  });
+
+  it("of examples with labels tells of their classes, how it is aligned with them, and how they are learnt", async () => {
+    workspace.write(
+      "data.ts",
+      'import * as tf from "@tensorflow/tfjs";\n' +
+        "export const points = { xs: tf.randomNormal([6, 4], 0, 1, 'float32', 1), ys: ['b', 'a', 'b', 'a', 'a', 'b'] };\n",
+    );
+    const x1 = { kind: "file", file: `${workspace.path("data.ts")}#points` } as const;
+    const known = editor.kernels.length;
+    result(await ntk({ kernel: "classes", form: "full", x1 }));
+    const [first] = editor.kernels.slice(known);
+    const labels = { count: 6, labels: [1, 0, 1, 0, 0, 1], classes: ["a", "b"] };
+    expect(first).toMatchObject({ status: "running", fraction: 0, x1: labels });
+    const { spectrum, curve, x1: examples } = editor.kernels.at(-1)!;
+    expect(examples).toMatchObject(labels);
+    expect(Math.abs(spectrum!.alignment!)).toBeLessThanOrEqual(1);
+    const { times, trainLoss, learningRate, predictions } = curve!;
+    expect(learningRate).toBeCloseTo(spectrum!.largestLearningRate! / 2, 10);
+    expect([times[0], times.at(-1)]).toEqual([0, null]);
+    // Half the largest stable learning rate: no loss ever grows
+    trainLoss.slice(1).forEach((loss, at) => expect(loss).toBeLessThanOrEqual(trainLoss[at] + 1e-12));
+    expect(trainLoss.at(-1)!).toBeLessThan(0.1 * trainLoss[0]);
+    expect(predictions.map(({ example }) => example)).toEqual([1, 0, 3, 2, 4, 5]);
+    expect(predictions[0].target).toEqual([1, 0]);
+  });
+
   it("is refused where something is wrong, which is told", async () => {
     const net = workspace.uri("net.ts");
     await expect(tile({ id: "nothing" })).rejects.toThrow("No kernel nothing is known here");
     await expect(tile({ level: 9 })).rejects.toThrow("There is no tile");
-    await expect(tile({ parameter: "first/kernel" })).rejects.toThrow("Only the whole kernel is kept");
+    const gone = { of: "k", parameter: "third/kernel" };
+    expect(failure(await ntk({ kernel: "x", part: gone }))).toMatch(
+      /has no trainable parameter third\/kernel any more/,
+    );
     expect(failure(await ntk({ kernel: "x", model: { uri: net, export: "other" } }))).toMatch(/analyze it first/);
     writeNpy(workspace.path("few.npy"), { shape: [2], dtype: "int32", data: Int32Array.of(0, 1) });
     expect(failure(await ntk({ kernel: "x", labels: workspace.path("few.npy") }))).toMatch(/there are 5 examples/);

@@ -77,7 +77,6 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
       const request = {
         id: "k1",
         view: "trace",
-        parameter: null,
         order: "given",
         level: 0,
         row: 0,
@@ -119,7 +118,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
     const { page, settled } = await openHeatmap(`{}, { order: "class" }`);
     await page.mouse.move(...(await middleOf(page, 13, 1)));
     await settled();
-    const { value } = await syntheticSource().entry({ id: "k1", view: "trace", parameter: null, row: 6, column: 5 });
+    const { value } = await syntheticSource().entry({ id: "k1", view: "trace", row: 6, column: 5 });
     expect((await page.innerText(".kernel-pair")).split("\n")).toEqual([
       "Row",
       "car-6.png (car)",
@@ -294,7 +293,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
   test("what cannot be had is said, and can be asked for again", async () => {
     const { page, settled } = await openHeatmap(`{}`);
     await page.evaluate(`source.refusal = "The sidecar has ended: start it again."; show({ picture:
-      { id: "k1", view: { row: 0, column: 0 }, parameter: null, order: "given" } })`);
+      { id: "k1", view: { row: 0, column: 0 }, order: "given" } })`);
     await settled();
     expect(await page.innerText(".kernel-failure")).toContain("The sidecar has ended: start it again.");
     await page.evaluate(`source.refusal = null`);
@@ -321,7 +320,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
       gaze.change({ place: { row: 4001, column: 7002 } })`);
     await settled();
     expect(await number.innerText()).toMatch(/\(mean of 32 × 32 pairs\)$/);
-    const request = { id: "k1", view: "trace", parameter: null, row: 4001, column: 7002 } as const;
+    const request = { id: "k1", view: "trace", row: 4001, column: 7002 } as const;
     const { value } = await syntheticSource({ count: 10_000 }).entry(request);
     await expect.poll(() => page.evaluate("typeof window.answer")).toBe("function");
     await page.evaluate("answer()");

@@ -10,7 +10,6 @@ const { signal } = new AbortController();
 const request: KernelTileRequest = {
   id: "k1",
   view: "trace",
-  parameter: null,
   order: "given",
   level: 0,
   row: 0,
@@ -34,7 +33,7 @@ test("a difference is the first kernel minus the second, pair by pair and at eve
     expect(tile).toMatchObject({ id: difference.info.id, rows: a.rows, columns: a.columns, version: 2 });
   }
   expect(first.requests.map(({ id }) => id)).not.toContain("k2");
-  const entry = { id: difference.info.id, view: "trace", parameter: null, row: 3, column: 5 } as const;
+  const entry = { id: difference.info.id, view: "trace", row: 3, column: 5 } as const;
   const [a, b, pair] = await Promise.all([first, second, difference].map((source) => source.entry(entry)));
   expect(pair.value).toBeCloseTo(a.value! - b.value!, 12);
   expect(pair.block![4]).toBe(Math.fround(a.block![4] - b.block![4]));
@@ -65,11 +64,11 @@ test("a difference is as far as the slower kernel, and failed where one did", ()
 test("a selection is summed up from its own pairs, even across tiles", async () => {
   const source = syntheticSource({ count: 600, known: 590 });
   const region = { top: 250, left: 10, bottom: 260, right: 520 };
-  const { id, view, parameter } = request;
+  const { id, view } = request;
   const values: number[] = [];
   for (let row = 250; row < 260; row++) {
     for (let column = 10; column < 520; column++) {
-      values.push((await source.entry({ id, view, parameter, row, column })).value!);
+      values.push((await source.entry({ id, view, row, column })).value!);
     }
   }
   const summary = await summarise(source, request, region, signal);

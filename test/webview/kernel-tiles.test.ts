@@ -3,7 +3,7 @@ import type { KernelPicture, KernelTile } from "../../sidecar/protocol/ntk";
 import { levelFor, TileStore, tilesOver, topLevel, valueAt, type TileAddress } from "../../webview/kernel/tiles";
 import { syntheticSource, type SyntheticSource } from "./synthetic-kernel";
 
-const picture: KernelPicture = { id: "k1", view: "trace", parameter: null, order: "given" };
+const picture: KernelPicture = { id: "k1", view: "trace", order: "given" };
 const large = { rows: 10_000, columns: 10_000 };
 
 test("levels end where one tile holds the whole kernel", () => {
@@ -79,7 +79,7 @@ test("only what is in view is asked for, once, beside the whole kernel", async (
 test("values are those of the pairs, and means of them at coarser levels", async () => {
   store.want([{ level: 0, row: 1, column: 1 }], extent);
   await settle();
-  const { value } = await source.entry({ id: "k1", view: "trace", parameter: null, row: 260, column: 470 });
+  const { value } = await source.entry({ id: "k1", view: "trace", row: 260, column: 470 });
   expect(store.at(260, 470)).toEqual({ value: Math.fround(value!), level: 0 });
   expect(store.at(0, 0)!.level).toBe(3);
   const [top] = store.over(everywhere, 3);

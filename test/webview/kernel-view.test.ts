@@ -77,28 +77,43 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(420);
   });
 
-  test("orders, colours, parts and outputs are chosen, and pictures are asked for so", async () => {
+  test("orders, colours and outputs are chosen, and pictures are asked for so", async () => {
     const { page, settled } = await openView(`{}`);
-    const last = (): Promise<{ order: unknown; view: unknown; parameter: unknown }> =>
-      page.evaluate("(({ order, view, parameter }) => ({ order, view, parameter }))(source.requests.at(-1))");
-    expect(await last()).toEqual({ order: "given", view: "trace", parameter: null });
+    const last = (): Promise<{ order: unknown; view: unknown }> =>
+      page.evaluate("(({ order, view }) => ({ order, view }))(source.requests.at(-1))");
+    expect(await last()).toEqual({ order: "given", view: "trace" });
     await page.getByLabel("Order").selectOption("by cluster");
     await settled();
-    expect(await last()).toEqual({ order: { clustersOf: "k1" }, view: "trace", parameter: null });
+    expect(await last()).toEqual({ order: { clustersOf: "k1" }, view: "trace" });
     await page.getByRole("combobox", { name: "Outputs" }).selectOption("one pair of outputs");
     await page.getByLabel("Column’s output").fill("2");
     await page.getByLabel("Column’s output").press("Enter");
-    await page.getByRole("button", { name: "conv1.weight 31.0%" }).click();
     await settled();
-    expect(await last()).toMatchObject({ view: { row: 0, column: 2 }, parameter: "conv1.weight" });
-    expect(await page.getByRole("button", { name: "conv1.weight" }).getAttribute("aria-pressed")).toBe("true");
-    expect(await page.getByLabel("Part").inputValue()).toBe("conv1.weight");
-    expect(await page.getByRole("application").getAttribute("aria-label")).toContain(
-      "output 0 with output 2, of conv1.weight alone",
-    );
+    expect(await last()).toMatchObject({ view: { row: 0, column: 2 } });
+    expect(await page.getByRole("application").getAttribute("aria-label")).toContain("output 0 with output 2");
     await page.getByRole("combobox", { name: "Colours" }).selectOption("logarithmic");
     await settled();
     expect(await page.innerText(".kernel-legend")).toContain("log");
+  });
+
+  test("a parameter’s part is asked for, and told which it is", async () => {
+    const { page } = await openView(`{}`);
+    await page.getByRole("button", { name: "conv1.weight 31.0%" }).click();
+    await page.getByLabel("Part").selectOption("head.bias");
+    expect(await page.evaluate("parts")).toEqual(["conv1.weight", "head.bias"]);
+    const part = await openView(`{ id: "k2", change: { part: { of: "k1", parameter: "conv1.weight" } } }`);
+    expect(await part.page.getByRole("button", { name: "conv1.weight" }).getAttribute("aria-pressed")).toBe("true");
+    expect(await part.page.getByLabel("Part").inputValue()).toBe("conv1.weight");
+    await part.page.getByRole("button", { name: "Whole kernel" }).click();
+    await part.page.getByRole("button", { name: "conv1.weight 31.0%" }).click();
+    expect(await part.page.evaluate("parts")).toEqual([null, null]);
+  });
+
+  test("a kernel without clusters says so where they are chosen", async () => {
+    const { page } = await openView(`{ change: { noClusters: "when it is done" } }`);
+    const clusters = page.getByLabel("Order").locator("option", { hasText: "by cluster" });
+    expect(await clusters.innerText()).toBe("by cluster (when it is done)");
+    expect(await clusters.isDisabled()).toBe(true);
   });
 
   test("a pair that is kept stays the same pair in another order", async () => {
@@ -118,7 +133,7 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
     await page.evaluate(`gaze.change({ pinned: { row: 3, column: 8 } })`);
     const numbers = page.locator(".block svg .cell-number");
     await expect.poll(() => numbers.count()).toBe(9);
-    const { block } = await syntheticSource().entry({ id: "k1", view: "trace", parameter: null, row: 3, column: 8 });
+    const { block } = await syntheticSource().entry({ id: "k1", view: "trace", row: 3, column: 8 });
     expect(await numbers.allTextContents()).toEqual([...block!].map(formatValue));
     const picture = (await page.locator(".block svg image").boundingBox())!;
     const [x, y] = [picture.x + picture.width * 0.9, picture.y + picture.height * 0.5];
@@ -162,7 +177,6 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
       const { value } = await syntheticSource({ count: 5000 }).entry({
         id: "k1",
         view: "trace",
-        parameter: null,
         row,
         column,
       });
@@ -182,7 +196,7 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
     const { page, settled } = await openView(`{}`);
     await page.evaluate(`gaze.change({ selection: { top: 2, left: 4, bottom: 4, right: 5 } })`);
     const { entry } = syntheticSource();
-    const request = { id: "k1", view: "trace", parameter: null, column: 4 } as const;
+    const request = { id: "k1", view: "trace", column: 4 } as const;
     const [a, b] = await Promise.all([2, 3].map(async (row) => Math.fround((await entry({ ...request, row })).value!)));
     await expect
       .poll(() => page.innerText(".kernel-selection .note"))

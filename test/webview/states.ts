@@ -271,23 +271,26 @@ export const runs: readonly RunState[] = [
     id: "first",
     status: "done",
     started: "2026-03-01T09:00:00Z",
-    summary: {
-      shape: [100, 10, 34_635],
-      strategy: "vmap(jacrev)",
-      chunk: 25,
-      batch: 100,
-      blocks: [
-        { name: "conv_2/kernel", shape: [100, 10, 3, 3, 32, 64], dtype: "float32" },
-        { name: "logits/kernel", shape: [100, 10, 1600, 10], dtype: "float32" },
-      ],
-      engine: "onnxruntime",
-      device: "CPU",
-      seconds: 4.21,
-      measuredPeakBytes: 700 * 2 ** 20,
+    result: {
+      kind: "jacobian",
+      summary: {
+        shape: [100, 10, 34_635],
+        strategy: "vmap(jacrev)",
+        chunk: 25,
+        batch: 100,
+        blocks: [
+          { name: "conv_2/kernel", shape: [100, 10, 3, 3, 32, 64], dtype: "float32" },
+          { name: "logits/kernel", shape: [100, 10, 1600, 10], dtype: "float32" },
+        ],
+        engine: "onnxruntime",
+        device: "CPU",
+        seconds: 4.21,
+        measuredPeakBytes: 700 * 2 ** 20,
+      },
     },
   },
-  { ...run, id: "second", status: "failed", started: "2026-03-01T09:05:00Z", summary: null, message: "Out of memory." },
-  { ...run, id: "third", status: "running", started: "2026-03-01T09:10:00Z", fraction: 0.42, summary: null },
+  { ...run, id: "second", status: "failed", started: "2026-03-01T09:05:00Z", result: null, message: "Out of memory." },
+  { ...run, id: "third", status: "running", started: "2026-03-01T09:10:00Z", fraction: 0.42, result: null },
 ];
 
 function product(extents: readonly number[]): number {

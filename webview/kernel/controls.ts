@@ -4,21 +4,28 @@ import { hasBlocks } from "./block";
 import type { KernelViewShown } from "./view-shown";
 
 /** What is chosen of a kernel's pictures. */
-export function controls(info: KernelInfo, { choice, change }: KernelViewShown): Node_ {
+export function controls({ source: { info }, other, whole, choice, change, showPart }: KernelViewShown): Node_ {
   const hasClasses = info.x1.labels !== null;
+  const { noClusters } = whole;
   const orders = [
     { value: "given", text: "as given" },
     { value: "class", text: hasClasses ? "by class" : "by class (no labels)", disabled: !hasClasses },
-    { value: "clusters", text: "by cluster" },
+    {
+      value: "clusters",
+      text: noClusters === null ? "by cluster" : `by cluster (${noClusters})`,
+      disabled: noClusters !== null,
+    },
   ] as const;
   const parameters = [
     { value: "", text: "whole kernel" },
-    ...info.layers.map(({ parameter }) => ({ value: parameter, text: parameter })),
+    ...whole.layers.map(({ parameter }) => ({ value: parameter, text: parameter })),
   ];
   return h(
     "div",
     { key: "controls", class: "kernel-controls", role: "group", "aria-label": "What is shown" },
-    select("Order", orders, choice.order, (order) => change({ order: order as typeof choice.order })),
+    select("Order", orders, choice.order === "clusters" && noClusters !== null ? "given" : choice.order, (order) =>
+      change({ order: order as typeof choice.order }),
+    ),
     select(
       "Colours",
       [
@@ -28,9 +35,9 @@ export function controls(info: KernelInfo, { choice, change }: KernelViewShown):
       choice.logarithmic ? "log" : "linear",
       (scale) => change({ logarithmic: scale === "log" }),
     ),
-    info.layers.length === 0
+    whole.layers.length === 0 || other !== null
       ? null
-      : select("Part", parameters, choice.parameter ?? "", (parameter) => change({ parameter: parameter || null })),
+      : select("Part", parameters, info.part?.parameter ?? "", (parameter) => showPart(parameter || null)),
     hasBlocks(info) ? outputControls(info, choice.view, (view) => change({ view })) : null,
   );
 }
@@ -75,7 +82,8 @@ function outputControls({ form, outputs }: KernelInfo, view: KernelView, choose:
   ];
 }
 
-function select(
+/** A choice among a few. */
+export function select(
   label: string,
   options: readonly { readonly value: string; readonly text: string; readonly disabled?: boolean }[],
   chosen: string,

@@ -26,7 +26,7 @@ export class Entries {
   /** What is known of a pair, or why it cannot be; if that is not all, it is asked for. Null before there is an answer. */
   look(source: KernelSource, request: KernelEntryRequest): KernelEntry | string | null {
     const { id, version } = source.info;
-    const key = JSON.stringify([id, request.view, request.parameter, request.row, request.column]);
+    const key = JSON.stringify([id, request.view, request.row, request.column]);
     const known = this.#known.get(key);
     const isWhole = known !== undefined && typeof known.answer !== "string" && known.answer.value !== null;
     const settled = isWhole || known?.version === version;

@@ -66,7 +66,7 @@ class KernelTable extends HTMLElement {
   }
 
   #load(source: KernelSource, picture: KernelPicture): void {
-    const key = pictureKey({ ...picture, view: "trace", parameter: null });
+    const key = pictureKey({ ...picture, view: "trace" });
     if (this.#arrangement?.key !== key) {
       this.#arrangement = { key, known: null };
       source.arrangement({ id: picture.id, order: picture.order }).then(

@@ -242,7 +242,7 @@ export class KernelHeatmap extends HTMLElement {
   }
 
   #arrange({ source, picture }: HeatmapShown): void {
-    const key = pictureKey({ ...picture, view: "trace", parameter: null });
+    const key = pictureKey({ ...picture, view: "trace" });
     if (this.#arrangement?.key === key) return;
     this.#arrangement = { key, known: null, failure: null };
     const settle = (known: KernelArrangement | null, failure: string | null): void => {
@@ -316,8 +316,8 @@ export class KernelHeatmap extends HTMLElement {
       exampleText(source.info.x1, row),
       exampleText(columnsOf(source.info), column),
       valueText(this.#tiles.at(place.row, place.column), () => {
-        const { id, view, parameter } = picture;
-        const request: KernelEntryRequest = { id, view, parameter, row, column };
+        const { id, view } = picture;
+        const request: KernelEntryRequest = { id, view, row, column };
         return entries.look(source, request);
       }),
     ];

@@ -5,8 +5,9 @@ import type { KernelViewShown } from "./view-shown";
 import { csvFile } from "./csv";
 
 /** Each parameter's part of the kernel; pressing one shows its kernel alone. */
-export function layerSection({ source, choice, change, save }: KernelViewShown): Child {
-  const { layers } = source.info;
+export function layerSection({ source, whole, other, showPart, save }: KernelViewShown): Child {
+  const { layers } = whole;
+  const shown = source.info.part?.parameter ?? null;
   if (layers.length === 0) return null;
   const largest = Math.max(...layers.map(({ share }) => share));
   const row = (parameter: string | null, name: string, share: number): Child =>
@@ -17,8 +18,9 @@ export function layerSection({ source, choice, change, save }: KernelViewShown):
         "button",
         {
           type: "button",
-          "aria-pressed": choice.parameter === parameter ? "true" : "false",
-          on: { click: () => change({ parameter: choice.parameter === parameter ? null : parameter }) },
+          "aria-pressed": shown === parameter ? "true" : "false",
+          disabled: other !== null,
+          on: { click: () => showPart(shown === parameter ? null : parameter) },
         },
         h("span", { class: "array-name" }, name),
         parameter === null ? h("span", {}) : bar(largest > 0 ? Math.max(0, share) / largest : 0),
@@ -52,7 +54,7 @@ export function layerSection({ source, choice, change, save }: KernelViewShown):
         "CSV",
       ),
     ),
-    h("p", { class: "note" }, "Each parameter’s part of the kernel’s trace. Press one to see its kernel alone."),
+    h("p", { class: "note" }, "Each parameter’s part of the kernel’s trace. Press one to compute its kernel alone."),
     h(
       "ul",
       { class: "kernel-layers hue-1" },

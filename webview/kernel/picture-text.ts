@@ -1,10 +1,9 @@
 import type { KernelInfo, KernelPicture } from "../../sidecar/protocol/ntk";
 import { formatCount } from "../../sidecar/protocol/text";
 
-/** What a picture shows, in a few words: `trace over outputs, mean`, `outputs 2 x 0, of conv1.weight alone`. */
-export function pictureText({ view, parameter }: Pick<KernelPicture, "view" | "parameter">): string {
-  const what = view === "trace" ? "trace over outputs, mean" : `output ${view.row} with output ${view.column}`;
-  return parameter === null ? what : `${what}, of ${parameter} alone`;
+/** What a picture shows, in a few words: `trace over outputs, mean`, `output 2 with output 0`. */
+export function pictureText({ view }: Pick<KernelPicture, "view">): string {
+  return view === "trace" ? "trace over outputs, mean" : `output ${view.row} with output ${view.column}`;
 }
 
 /** `10,000 × 10,000` */

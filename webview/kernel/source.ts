@@ -37,8 +37,8 @@ export function extentOf(info: KernelInfo): Extent {
 }
 
 /** The same for the same picture, and different for different ones. */
-export function pictureKey({ id, view, parameter, order }: KernelPicture): string {
-  return JSON.stringify([id, view, parameter, order]);
+export function pictureKey({ id, view, order }: KernelPicture): string {
+  return JSON.stringify([id, view, order]);
 }
 
 /** The example's name, or else its number; with its class where it has one: `cat-12.png (cat)`, `example 12`. */
@@ -50,7 +50,9 @@ export function exampleText(examples: ExamplesInfo, example: number): string {
 
 export function classOf({ labels, classes }: ExamplesInfo, example: number): string | null {
   const label = labels?.[example];
-  return label === undefined ? null : (classes[label] ?? `class ${label}`);
+  if (label === undefined) return null;
+  // A number alone would be taken for anything
+  return /^\d+$/.test(classes[label]) ? `class ${classes[label]}` : classes[label];
 }
 
 /** A sentence that says why two kernels have no difference; null where they have one. */
@@ -129,7 +131,11 @@ export function widened(range: KernelRange | null, values: Float32Array): Kernel
   return min > max ? null : { min, max, smallest };
 }
 
-/** The order that a choice means, for kernels that are shown side by side: all stand as the first one's clusters. */
-export function orderOf(choice: "given" | "class" | "clusters", first: KernelInfo): KernelOrder {
-  return choice === "clusters" ? { clustersOf: first.id } : choice;
+/**
+ * The order that a choice means, for kernels that are shown side by side: all stand as the first one's clusters. As given
+ * where that has none (yet).
+ */
+export function orderOf(choice: "given" | "class" | "clusters", { id, noClusters }: KernelInfo): KernelOrder {
+  if (choice !== "clusters") return choice;
+  return noClusters === null ? { clustersOf: id } : "given";
 }

@@ -1,25 +1,15 @@
-import type { KernelArrangement, KernelOrder, KernelPicture, KernelView } from "../../sidecar/protocol/ntk";
+import type { KernelArrangement, KernelOrder, KernelPicture } from "../../sidecar/protocol/ntk";
+import type { KernelChoice } from "../../sidecar/protocol/panel";
 import { hasBlocks } from "./block";
 import { Entries } from "./entries";
 import { Gaze, type Place } from "./gaze";
 import { differenceOf, pictureKey, type KernelSource } from "./source";
 import { summarise, type Summary } from "./summary";
 
-/** What the user has chosen to see of kernels; the page may keep it. */
-export interface KernelChoice {
-  readonly order: "given" | "class" | "clusters";
-  readonly logarithmic: boolean;
-  readonly view: KernelView;
-  readonly parameter: string | null;
-  /** Of the learning curve: the position among its times. */
-  readonly time: number;
-}
-
 export const firstChoice: KernelChoice = {
   order: "given",
   logarithmic: false,
   view: "trace",
-  parameter: null,
   time: 0,
 };
 
@@ -38,7 +28,7 @@ export class KernelViewState {
   readonly entries: Entries;
   readonly #update: () => void;
   #frame: number | null = null;
-  #block: (PairBlock & { readonly key: string }) | null = null;
+  #block: (PairBlock & { readonly id: string }) | null = null;
   #difference: { readonly of: readonly [KernelSource, KernelSource]; readonly source: KernelSource } | null = null;
   #order: { readonly key: string; readonly order: KernelOrder; arrangement: KernelArrangement | null } | null = null;
   /** The pair that was kept, by its examples: it stays the same pair in another order. */
@@ -89,15 +79,14 @@ export class KernelViewState {
    * The outputs of that pair, or why they cannot be had. The ones before are shown until they have come, and also when
    * nothing is pointed at any more, so that the page stands still; `pair` says whose they are. Null before there are any.
    */
-  block(source: KernelSource, { id, parameter }: KernelPicture): PairBlock | null {
+  block(source: KernelSource, { id }: KernelPicture): PairBlock | null {
     if (!hasBlocks(source.info)) return null;
-    const key = JSON.stringify([id, parameter]);
-    if (this.#block?.key !== key) this.#block = null;
+    if (this.#block?.id !== id) this.#block = null;
     const pair = this.pair();
     // A block has all outputs, whichever of them the picture shows
-    const answer = pair && this.entries.look(source, { id, view: "trace", parameter, ...pair });
+    const answer = pair && this.entries.look(source, { id, view: "trace", ...pair });
     if (pair !== null && answer !== null) {
-      this.#block = { key, pair, block: typeof answer === "string" ? answer : answer.block };
+      this.#block = { id, pair, block: typeof answer === "string" ? answer : answer.block };
     }
     return this.#block;
   }

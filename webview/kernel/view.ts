@@ -26,7 +26,8 @@ interface Picture {
 
 /** A kernel, or two side by side with their difference: pictures, and all that is known of them. */
 export function kernelView(shown: KernelViewShown): Node_ {
-  const { source, other, curve, choice, state, save } = shown;
+  const { source, other, choice, state, save } = shown;
+  const { curve } = source.info;
   const pictures = picturesOf(shown);
   const [{ picture }] = pictures;
   state.arrangement(source, picture.order);
@@ -35,7 +36,7 @@ export function kernelView(shown: KernelViewShown): Node_ {
     "div",
     { class: `kernel-view ${pictures.length > 1 ? "several" : "single"}` },
     ...[source, ...(other ? [other] : [])].map(({ info }) => progress(info, other !== null)),
-    controls(source.info, shown),
+    controls(shown),
     incomparable === null ? null : h("p", { key: "incomparable", class: "callout", role: "status" }, incomparable),
     h(
       "div",
@@ -63,12 +64,12 @@ function spectra(source: KernelSource, other: KernelSource | null): KernelInfo[]
   return other === null ? [source.info] : [source.info, other.info];
 }
 
-function picturesOf({ source, other, choice, state }: KernelViewShown): Picture[] {
+function picturesOf({ source, whole, other, choice, state }: KernelViewShown): Picture[] {
   const one = (of: KernelSource): Picture => {
-    const { view, parameter } = choice;
+    const { view } = choice;
     return {
       source: of,
-      picture: { id: of.info.id, view, parameter, order: orderOf(choice.order, source.info) },
+      picture: { id: of.info.id, view, order: orderOf(choice.order, whole) },
       title: of.info.title,
       isDifference: false,
     };
@@ -196,11 +197,10 @@ function selectionSection(shown: KernelViewShown, picture: KernelPicture): Child
         disabled: arrangement === null,
         onPress: () => {
           const { rows, columns } = arrangement!;
-          const { id, view, parameter } = picture;
+          const { id, view } = picture;
           saveSelection({
             id,
             view,
-            parameter,
             rows: rows.examples.slice(selection.top, selection.bottom),
             columns: (columns ?? rows).examples.slice(selection.left, selection.right),
           });

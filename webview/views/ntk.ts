@@ -1,64 +1,85 @@
 import { formatBytes, formatCount, formatShape } from "../../sidecar/protocol/text";
-import type { DeviceInfo } from "../../sidecar/protocol/analysis";
+import type { Analysis, DeviceInfo } from "../../sidecar/protocol/analysis";
 import { h, type Node_ } from "../dom";
 import { fitOf } from "../fit";
 import { formatMany } from "../format";
 import { ntkSizes, type NtkForm } from "../ntk-forms";
-import type { View } from "../view";
+import type { View, ViewContext } from "../view";
+import { computeButton, kernelsSection } from "./kernels";
 import { fitMeter, icon, section } from "../widgets";
 
-/** The shapes and sizes that the model's neural tangent kernel would have, and what computing it directly would need. */
+/** The neural tangent kernels of the model that were computed; the shapes and sizes that it has, and what computing it takes. */
 export const ntk: View = {
   id: "ntk",
   title: "NTK",
   needsAnalysis: true,
-  render: (analysis, { state }) => {
-    const device = state.device ?? analysis.device;
-    const { examples, outputs, dtype, forms, jacobian } = ntkSizes(analysis);
-    const fit = fitOf(jacobian.bytes, device);
+  badge: ({ kernels, state }) => kernels.of(state.model).length,
+  render: (analysis, context) => {
+    const computed = kernelsSection(context);
+    if (computed === null) {
+      return h(
+        "div",
+        { class: "ntk" },
+        h("div", { key: "compute", class: "kernel-buttons" }, computeButton(context.post, true)),
+        forms(analysis, context),
+      );
+    }
     return h(
       "div",
       { class: "ntk" },
-      h(
-        "p",
-        { class: "lead" },
-        `The kernel between ${formatMany(examples, "example")} and themselves (N = ${formatCount(examples)}), `,
-        `with ${formatMany(outputs, "output")} each (C = ${formatCount(outputs)}), in ${dtype}.`,
-      ),
-      analysis.model.examplesCoupled
-        ? h(
-            "p",
-            { class: "callout" },
-            icon("warning"),
-            h(
-              "span",
-              {},
-              "The examples of a batch depend on one another in this model, so an entry between two examples belongs to the whole batch they are in: other examples beside them change it.",
-            ),
-          )
-        : null,
-      h("ul", { class: "forms" }, ...forms.map((form) => formCard(form, device))),
-      section(
-        "contraction",
-        "What contraction needs",
-        h(
-          "p",
-          {},
-          "The direct way multiplies the explicit Jacobian ",
-          h("span", { class: "shape" }, formatShape(jacobian.shape)),
-          ` with itself. It takes ${formatBytes(jacobian.bytes)}, and as much again for a second set of examples.`,
-        ),
-        fitMeter(fit, "The explicit Jacobian's part of the device's memory"),
-        h(
-          "p",
-          { class: fit.fits ? "fit" : "fit over" },
-          icon(fit.fits ? "pass" : "error"),
-          `That is ${fit.text} (${device.name}, ${formatBytes(device.memoryBytes)}).`,
-        ),
-      ),
+      computed,
+      h("details", { key: "forms" }, h("summary", {}, "Forms, shapes and sizes"), forms(analysis, context)),
     );
   },
 };
+
+function forms(analysis: Analysis, { state }: ViewContext): Node_ {
+  const device = state.device ?? analysis.device;
+  const sizes = ntkSizes(analysis);
+  const { examples, outputs, dtype, jacobian } = sizes;
+  const fit = fitOf(jacobian.bytes, device);
+  return h(
+    "div",
+    { key: "plan", class: "ntk-plan" },
+    h(
+      "p",
+      { class: "lead" },
+      `The kernel between ${formatMany(examples, "example")} and themselves (N = ${formatCount(examples)}), `,
+      `with ${formatMany(outputs, "output")} each (C = ${formatCount(outputs)}), in ${dtype}.`,
+    ),
+    analysis.model.examplesCoupled
+      ? h(
+          "p",
+          { class: "callout" },
+          icon("warning"),
+          h(
+            "span",
+            {},
+            "The examples of a batch depend on one another in this model, so an entry between two examples belongs to the whole batch they are in: other examples beside them change it.",
+          ),
+        )
+      : null,
+    h("ul", { class: "forms" }, ...sizes.forms.map((form) => formCard(form, device))),
+    section(
+      "contraction",
+      "What contraction needs",
+      h(
+        "p",
+        {},
+        "The direct way multiplies the explicit Jacobian ",
+        h("span", { class: "shape" }, formatShape(jacobian.shape)),
+        ` with itself. It takes ${formatBytes(jacobian.bytes)}, and as much again for a second set of examples.`,
+      ),
+      fitMeter(fit, "The explicit Jacobian's part of the device's memory"),
+      h(
+        "p",
+        { class: fit.fits ? "fit" : "fit over" },
+        icon(fit.fits ? "pass" : "error"),
+        `That is ${fit.text} (${device.name}, ${formatBytes(device.memoryBytes)}).`,
+      ),
+    ),
+  );
+}
 
 const meanings: Record<NtkForm["name"], string> = {
   full: "How a training step on any output of one example moves any output of another.",

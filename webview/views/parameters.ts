@@ -17,7 +17,7 @@ export const parameters: View = {
   id: "parameters",
   title: "Parameters",
   needsAnalysis: true,
-  badge: ({ model }) => model.analysis?.parameters.length ?? 0,
+  badge: ({ state: { model } }) => model.analysis?.parameters.length ?? 0,
   render: (analysis, context) => {
     const { memory } = context;
     const filter = memory.filter ?? "";

@@ -1,4 +1,4 @@
-import type { JacobianSummary } from "../../sidecar/protocol/messages";
+import type { JacobianSummary, NtkSummary } from "../../sidecar/protocol/messages";
 import type { PanelState, RunState } from "../../sidecar/protocol/panel";
 import { formatBytes, formatCount, formatShape } from "../../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "../dom";
@@ -11,7 +11,7 @@ export const runs: View = {
   id: "runs",
   title: "Runs",
   needsAnalysis: false,
-  badge: (state) => runsOf(state).filter(({ status }) => status === "running").length,
+  badge: ({ state }) => runsOf(state).filter(({ status }) => status === "running").length,
   render: (context) => {
     const own = runsOf(context.state);
     if (own.length === 0) {
@@ -23,7 +23,7 @@ export const runs: View = {
         h(
           "p",
           {},
-          "Compute Jacobian… runs the model on examples and writes the derivatives to an .npz file. Its progress and result are listed here.",
+          "Compute Jacobian… runs the model on examples and writes the derivatives to an .npz file; Compute NTK… shows the kernel. Their progress and results are listed here.",
         ),
       );
     }
@@ -44,8 +44,8 @@ const looks: Record<RunState["status"], { readonly icon: string; readonly text: 
   failed: { icon: "error", text: "Failed" },
 };
 
-function runCard(run: RunState, { post }: ViewContext): Node_ {
-  const { id, title, status, started, summary, message } = run;
+function runCard(run: RunState, { post, remember }: ViewContext): Node_ {
+  const { id, title, status, started, result, message } = run;
   const look = looks[status];
   return h(
     "li",
@@ -66,14 +66,20 @@ function runCard(run: RunState, { post }: ViewContext): Node_ {
         status === "running"
           ? button("Cancel", { icon: "stop-circle", onPress: () => post({ type: "cancel", run: id }) })
           : null,
-        status === "done"
+        result?.kind === "ntk"
+          ? button("Show Kernel", {
+              icon: "graph",
+              onPress: () => remember({ view: "ntk", kernel: result.summary.kernel, part: null, beside: null }),
+            })
+          : null,
+        result?.kind === "jacobian"
           ? button("Open Result", { icon: "go-to-file", onPress: () => post({ type: "openResult", run: id }) })
           : null,
       ),
     ),
     status === "running" ? progress(run) : null,
     message === null ? null : h("p", { key: "message", class: "message" }, message),
-    summary ? summaryOf(summary, run) : null,
+    result === null ? null : result.kind === "jacobian" ? summaryOf(result.summary, run) : kernelFacts(result.summary),
   );
 }
 
@@ -91,10 +97,26 @@ function startTime(started: string): string {
   return new Date(started).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
+function fact(term: string, ...value: readonly Child[]): Node_ {
+  return h("div", {}, h("dt", {}, term), h("dd", {}, ...value));
+}
+
+function kernelFacts({ shape, form, trace, method, engine, device, seconds, measuredPeakBytes }: NtkSummary): Node_ {
+  return h(
+    "dl",
+    { key: "facts", class: "facts" },
+    fact("Shape", h("span", { class: "shape" }, formatShape(shape))),
+    fact("Form", trace === null ? form : `${form} (${trace})`),
+    fact("Time", formatSeconds(seconds)),
+    fact("Method", method),
+    fact("Engine", engine),
+    fact("Device", device),
+    fact("Measured peak", formatBytes(measuredPeakBytes)),
+  );
+}
+
 function summaryOf(summary: JacobianSummary, { id, out }: RunState): Child {
   const { shape, strategy, chunk, batch, engine, device, seconds, measuredPeakBytes, blocks } = summary;
-  const fact = (term: string, ...value: readonly Child[]): Node_ =>
-    h("div", {}, h("dt", {}, term), h("dd", {}, ...value));
   return [
     h(
       "dl",
