@@ -37,7 +37,7 @@ export default defineConfig({
           include: [endToEnd],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          expect: { poll: { timeout: 30_000, interval: 50 } },
+          expect: { poll: { timeout: 60_000, interval: 50 } },
           poolOptions: { forks: { singleFork: true } },
           sequence: { groupOrder: 2 },
         },

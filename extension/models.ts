@@ -25,7 +25,7 @@ export async function targetModel({ store, sidecar }: App, argument: ModelArgume
   const document = vscode.window.activeTextEditor?.document;
   if (document === undefined || !mayHoldModel(document)) {
     const known = store.all().flatMap(({ models }) => models);
-    if (known.length > 0) return pick(known);
+    if (known.length > 0) return known.length === 1 ? known[0] : pick(known);
     void vscode.window
       .showInformationMessage(
         "Open a file with a TensorFlow.js model first: a TypeScript or JavaScript file, or a saved model.json.",

@@ -41,8 +41,9 @@ export function h(tag: string, properties: Properties = {}, ...children: readonl
 export function render(parent: Element, ...children: readonly Child[]): void {
   const focused = document.activeElement;
   patchChildren(parent, flatten(children));
-  // Moving an element takes the focus from it
-  if (focused instanceof HTMLElement && focused.isConnected && document.activeElement !== focused) {
+  // Moving an element takes the focus from it. While the user is elsewhere it must not be taken from there
+  const isLost = document.hasFocus() && document.activeElement !== focused;
+  if (focused instanceof HTMLElement && focused.isConnected && isLost) {
     focused.focus({ preventScroll: true });
   }
 }

@@ -14,6 +14,18 @@ export function header(context: ViewContext, draft: BatchDraft): Node_ {
   const { state, post, update } = context;
   const { analysis } = state.model;
   const device = state.device ?? analysis?.device ?? null;
+  const figures = h(
+    "dl",
+    { key: "figures", class: "figures" },
+    analysis ? jacobianFigure(analysis) : null,
+    analysis ? parametersFigure(analysis) : null,
+    deviceFigure(device, state),
+    figure(
+      "examples",
+      "Examples (N)",
+      batchField(state.batch, draft, (batch) => post({ type: "setBatch", batch }), update),
+    ),
+  );
   return h(
     "header",
     { class: "header" },
@@ -32,19 +44,13 @@ export function header(context: ViewContext, draft: BatchDraft): Node_ {
       h("div", { class: "actions", role: "group", "aria-label": "Actions" }, ...actions(context)),
     ),
     statusLine(context),
-    h(
-      "dl",
-      { key: "figures", class: "figures" },
-      analysis ? jacobianFigure(analysis) : null,
-      analysis ? parametersFigure(analysis) : null,
-      deviceFigure(device, state),
-      figure(
-        "examples",
-        "Examples (N)",
-        batchField(state.batch, draft, (batch) => post({ type: "setBatch", batch }), update),
-      ),
-    ),
+    showsResults(context) ? null : figures,
   );
+}
+
+/** Predictions are not of what was computed, which takes its room. */
+function showsResults({ state, memory, kernels }: ViewContext): boolean {
+  return memory.view === "runs" || (memory.view === "ntk" && kernels.of(state.model).length > 0);
 }
 
 function subtitle({ state: { model }, post }: ViewContext): Node_ {

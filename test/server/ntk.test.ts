@@ -233,4 +233,26 @@ describe("a kernel", () => {
     expect(await other.request("kernelscope/openKernel", { folder })).toMatchObject({ id: "wide", status, fraction });
     other.leave();
   });
+
+  it("goes on where it was cancelled, and is shown from there", async () => {
+    const request = {
+      kernel: "long",
+      model: { uri: workspace.uri("wide.ts"), export: "model" },
+      method: "vector-products",
+      x1: { kind: "random", batch: 3000, seed: 1 },
+    } as const;
+    const cancelledAt = async (least: number): Promise<number> => {
+      const before = editor.kernels.length;
+      const source = new CancellationTokenSource();
+      const outcome = ntk(request, source.token);
+      await until("tiles", () =>
+        editor.kernels.slice(before).find(({ status, fraction }) => status === "running" && fraction > least),
+      );
+      source.cancel();
+      expect(await outcome).toEqual({ kind: "cancelled" });
+      return editor.kernels.at(-1)!.fraction;
+    };
+    const first = await cancelledAt(0);
+    expect(await cancelledAt(first)).toBeGreaterThan(first);
+  });
 });

@@ -6,6 +6,11 @@ export function pictureText({ view }: Pick<KernelPicture, "view">): string {
   return view === "trace" ? "trace over outputs, mean" : `output ${view.row} with output ${view.column}`;
 }
 
+/** `full`, `trace (mean)` */
+export function formText({ form, trace }: KernelInfo): string {
+  return trace === null ? form : `${form} (${trace})`;
+}
+
 /** `10,000 × 10,000` */
 export function extentText({ rows, columns }: { readonly rows: number; readonly columns: number }): string {
   return `${formatCount(rows)} × ${formatCount(columns)}`;

@@ -9,7 +9,7 @@ import { heatmap, type KernelHeatmap } from "./heatmap";
 import { layerSection } from "./layer-section";
 import { learningSection } from "./learning-section";
 import { remembered } from "./parts";
-import { progressText } from "./picture-text";
+import { formText, progressText } from "./picture-text";
 import { formatValue } from "./scale";
 import { extentOf, orderOf, whyIncomparable, type KernelSource } from "./source";
 import { spectrumSection } from "./spectrum-section";
@@ -65,12 +65,16 @@ function spectra(source: KernelSource, other: KernelSource | null): KernelInfo[]
 }
 
 function picturesOf({ source, whole, other, choice, state }: KernelViewShown): Picture[] {
+  const areAlike = source.info.title === other?.info.title;
+  // Of the same model and examples, what is different comes first
+  const titles = (info: KernelInfo): string =>
+    areAlike ? `${formText(info)}, ${info.method ?? "not chosen"}: ${info.title}` : info.title;
   const one = (of: KernelSource): Picture => {
     const { view } = choice;
     return {
       source: of,
       picture: { id: of.info.id, view, order: orderOf(choice.order, whole) },
-      title: of.info.title,
+      title: titles(of.info),
       isDifference: false,
     };
   };

@@ -1,7 +1,7 @@
 import type { KernelInfo } from "../../sidecar/protocol/ntk";
 import { h, type Child, type Node_ } from "../dom";
 import { select } from "../kernel/controls";
-import { extentText } from "../kernel/picture-text";
+import { extentText, formText } from "../kernel/picture-text";
 import { extentOf } from "../kernel/source";
 import { kernelView } from "../kernel/view";
 import { firstChoice } from "../kernel/view-state";
@@ -68,13 +68,12 @@ export function kernelsSection(context: ViewContext): Child {
 /** `trace (mean), 100 × 100: digits.ts#digits, 60 %` */
 function optionsOf(infos: readonly KernelInfo[]): { value: string; text: string }[] {
   return infos.map((info) => {
-    const { id, form, trace, title, status, fraction } = info;
+    const { id, title, status, fraction } = info;
     const percent = `${Math.floor(100 * fraction)} %`;
     const rest = { done: "", running: `, ${percent}`, cancelled: `, ${percent}, cancelled`, failed: ", failed" }[
       status
     ];
-    const formText = trace === null ? form : `${form} (${trace})`;
-    return { value: id, text: `${formText}, ${extentText(extentOf(info))}: ${title}${rest}` };
+    return { value: id, text: `${formText(info)}, ${extentText(extentOf(info))}: ${title}${rest}` };
   });
 }
 

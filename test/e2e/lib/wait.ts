@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Locator } from "playwright-core";
 
 /** How long anything may take, in milliseconds, unless a call says otherwise. Generous: machines may be busy. */
-export const patience = 30_000;
+export const patience = 60_000;
 
 /** How long a window may take to load, with the extensions in it. */
 export const loading = 120_000;
