@@ -9,10 +9,11 @@ import json
 import os
 import sys
 
-task = json.loads(sys.argv[1])
-if hasattr(os, "sched_setaffinity"):
-    # XLA takes as many threads as it has cores, and has no other setting
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["threads"]])
+if __name__ == "__main__":
+    task = json.loads(sys.argv[1])
+    if hasattr(os, "sched_setaffinity"):
+        # XLA takes as many threads as it has cores, and has no other setting
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["threads"]])
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
@@ -20,8 +21,6 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 
 from measuring import measure  # noqa: E402
-
-jax.config.update("jax_platforms", "cpu")
 
 
 def conv(x, kernel, strides=1, padding="VALID"):
@@ -118,7 +117,8 @@ def structured(net, parameters, buffers, x1, x2, form):
     return total
 
 
-def main():
+def main(task):
+    jax.config.update("jax_platforms", "cpu")
     net = {"mlp": mlp, "cnn": cnn, "residual": residual, "attention": attention}[task["case"]]
     arrays = dict(np.load(task["data"]))
     of = lambda mark: {
@@ -138,4 +138,5 @@ def main():
     print(json.dumps(result))
 
 
-main()
+if __name__ == "__main__":
+    main(task)

@@ -29,7 +29,7 @@ interface Span {
 }
 
 void contend(async (task) => {
-  const { case: name, batch: rows, columns, form, method, threads, data } = task as KernelTask;
+  const { case: name, batch: rows, columns, engine: asked, form, method, threads, data } = task as KernelTask;
   const model = await loadModel({ ...kernelModelOf(name), batch: Math.min(rows, 2) });
   const arrays = readKernelData(data);
   // By their order: names that TensorFlow.js makes up count on where a process has loaded other models before
@@ -41,14 +41,14 @@ void contend(async (task) => {
   const wrt = model.parameters.filter(({ trainable }) => trainable).map((parameter) => parameter.name);
   const subject: NtkSubject = { graph: model.graph, wrt, form, trace: "sum", rows, columns };
 
-  const { engine, name: engineName } = await pickEngine("onnxruntime", model.graph, {
+  const { engine, name: engineName } = await pickEngine(asked, model.graph, {
     folders: [dirname(model.file)],
     threads,
   });
   const place = placeOfEngine(engine, engineName);
   const memoryBytes = Math.min(place.memoryBytes - place.reservedBytes, TILE_MEMORY);
-  const asked = method === AUTO ? null : (method as NtkMethod);
-  const tiled = planTiles(subject, asked, { ...place, memoryBytes, reservedBytes: 0 });
+  const wanted = method === AUTO ? null : (method as NtkMethod);
+  const tiled = planTiles(subject, wanted, { ...place, memoryBytes, reservedBytes: 0 });
   if (tiled === null) throw new Error("a single pair of examples takes more than a tile may");
   const { method: chosen, tile } = tiled;
 
@@ -75,13 +75,13 @@ void contend(async (task) => {
   const [down, across] = [spansOf(rows), spansOf(columns ?? rows)];
   const isSymmetric = columns === null;
   // Of two tiles that mirror each other one is computed
-  const wanted = down.flatMap((row, index) => {
+  const pairs = down.flatMap((row, index) => {
     return across.slice(isSymmetric ? index : 0).map((column) => ({ row, column }));
   });
 
   return async () => {
     const tiles: { values: Float32Array; times: number }[] = [];
-    for (const { row, column } of wanted) {
+    for (const { row, column } of pairs) {
       const isOwn = isSymmetric && row.start === column.start;
       const { graph, executable } = await compiledFor(row.count, isOwn ? null : column.count);
       const values = argumentsOf(graph).map((member, index) => {
@@ -94,7 +94,7 @@ void contend(async (task) => {
     return {
       elements: tiles.reduce((sum, { values, times }) => sum + times * values.length, 0),
       checksum: () => tiles.reduce((sum, { values, times }) => sum + times * sumOfAbsolutes(values), 0),
-      manner: `${method === AUTO ? `${chosen}, ` : ""}${wanted.length} ${wanted.length === 1 ? "tile" : "tiles"}`,
+      manner: `${method === AUTO ? `${chosen}, ` : ""}${pairs.length} ${pairs.length === 1 ? "tile" : "tiles"}`,
     };
   };
 });

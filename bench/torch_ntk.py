@@ -126,4 +126,5 @@ def main(task):
     print(json.dumps(result))
 
 
-main(json.loads(sys.argv[1]))
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

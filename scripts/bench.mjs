@@ -1,24 +1,26 @@
 // `npm run bench`: builds, bundles every bench/*.ts into dist/bench/, and runs bench/main.ts with the arguments given, or,
-// where the first of them names another table (`memory`, `ntk`, `editor`), the program of that name. bench/editor.ts runs with the
-// packaged extension. Further files are programs that these may start as processes of their own, to measure their memory.
+// where the first of them names another table (`memory`, `ntk`, `gpu`, `editor`), the program of that name. bench/editor.ts
+// runs with the packaged extension. Further files are programs that these may start as processes of their own, to measure their memory.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, root } from "./lib.mjs";
 import { provideTools } from "./tools.mjs";
 
+const args = process.argv.slice(2);
+const [first, ...rest] = args;
+
 ensureInstalled();
-await provideTools();
+// With the software GPU in the environment, a real one would not be found
+await provideTools(first === "gpu" && !rest.includes("--software") ? ["VK_ICD_FILENAMES"] : []);
 const { build, external, nodeBundle } = await import("./build.mjs");
 await build();
 const { build: bundle } = await import("esbuild");
 
-const args = process.argv.slice(2);
-const [first, ...rest] = args;
 process.exitCode =
   first === "editor"
     ? await editor(rest)
-    : first === "memory" || first === "ntk"
+    : ["memory", "ntk", "gpu"].includes(first)
       ? await engines(first, rest)
       : await engines("main", args);
 

@@ -27,10 +27,13 @@ async function editorVariables() {
   return { KERNELSCOPE_EDITOR: entry, KERNELSCOPE_EDITOR_NODE: node };
 }
 
-/** Sets up every tool and puts its variables into this process's environment, which the processes it starts inherit. */
-export async function provideTools() {
+/**
+ * Sets up every tool and puts its variables into this process's environment, which the processes it starts inherit.
+ * @param {string[]} [without] variables of tools that are not wanted
+ */
+export async function provideTools(without = []) {
   for (const { variable, setup } of tools) {
-    if (process.env[variable]) continue;
+    if (process.env[variable] || without.includes(variable)) continue;
     try {
       Object.assign(process.env, await setup());
     } catch (error) {

@@ -16,10 +16,10 @@ export const allocator: Readonly<Record<string, string>> =
     : {};
 
 /** The class of machine; nothing that names this one. */
-export function machineClass(): string {
+export function machineClass(gpu = "no GPU used"): string {
   const model = cpus()[0]?.model.trim() || "an unnamed processor";
   const gibibytes = Math.round(totalmem() / 2 ** 30);
-  return `${availableParallelism()} cores of ${model} (${arch()}, ${platform()}), ${gibibytes} GiB of memory, no GPU used`;
+  return `${availableParallelism()} cores of ${model} (${arch()}, ${platform()}), ${gibibytes} GiB of memory, ${gpu}`;
 }
 
 function versionOf(name: string): string {

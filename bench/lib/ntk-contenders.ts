@@ -18,7 +18,7 @@ const repeat = { seconds: 3, least: 1, most: 50 };
 export function kernelContenders(subject: KernelCase, data: string): readonly Contender[] {
   const { model, form, columns } = subject;
   const task = (method: string): Omit<KernelTask, "case" | "batch"> => {
-    return { method, threads: THREADS, repeat, form, columns, data };
+    return { engine: "onnxruntime", method, threads: THREADS, repeat, form, columns, data };
   };
   const ours = (method: string): Contender => ({
     title: `Kernelscope, ${method}`,

@@ -1,3 +1,5 @@
+import type { EngineName } from "../../sidecar/engines";
+
 /** What the benchmark's processes say to one another. */
 
 /** What a program that computes something is told, as JSON in its first argument. */
@@ -19,6 +21,8 @@ export interface Repeat {
 
 /** A neural tangent kernel. `batch` is N1. */
 export interface KernelTask extends Task {
+  /** Of ours: what computes it. */
+  readonly engine: EngineName;
   readonly form: "full" | "trace";
   /** N2; null for the kernel of the rows' examples with themselves. */
   readonly columns: number | null;

@@ -21,7 +21,7 @@ export function time(seconds: number): string {
   return `${(seconds * 1000).toPrecision(seconds < 0.1 ? 2 : 3)} ms`;
 }
 
-const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString("en")} MiB`;
+export const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString("en")} MiB`;
 
 const ratio = (value: number, ours: number): string => (ours > 0 ? `${(value / ours).toFixed(2)} x` : "");
 

@@ -37,6 +37,8 @@ const layouts: { what: string; lhs: Shape; rhs: Shape; contract: DotAttributes["
     { what: "extents of 1", lhs: [1, 4], rhs: [4, 1], contract: [[1], [0]] },
     { what: "contracting an extent of 1", lhs: [3, 1], rhs: [1, 4], contract: [[1], [0]] },
     { what: "long", lhs: [7, 300], rhs: [300, 5], contract: [[1], [0]] },
+    { what: "very long", lhs: [2, 30000], rhs: [3, 30000], contract: [[1], [1]] },
+    { what: "very long, batched vectors", lhs: [2, 5, 6000], rhs: [2, 5, 6000], contract: [[1, 2], [1, 2]], batch: [[0], [0]] },
   ]; // prettier-ignore
 
 export function dotCases(): PrimitiveCase[] {

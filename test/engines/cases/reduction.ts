@@ -26,6 +26,8 @@ export function reductionCases(): PrimitiveCase[] {
     equationCase("reduce_max", "NaN wins", [floats([2, 3], [1, nan, 2, nan, 1, 2])], { axes: [1] }),
     equationCase("reduce_min", "NaN wins", [floats([2, 3], [1, nan, 2, nan, 1, 2])], { axes: [1] }),
     equationCase("reduce_sum", "infinities", [floats([3, 2], [inf, 1, inf, -inf, nan, 1])], { axes: [1] }),
+    equationCase("reduce_sum", "very long", [new Random("very long").floats([20000, 2])], { axes: [0] }),
+    equationCase("reduce_sum", "very long, two axes", [new Random("two").floats([150, 2, 160])], { axes: [0, 2] }),
     equationCase("reduce_prod", "zeros", [floats([2, 3], [0, 1, 2, 3, 4, 5])], { axes: [1] }),
   );
 

@@ -1,6 +1,6 @@
 import { range } from "../../../graph/types";
-import { arrange, extentOf, sizeAlong, withoutUnits, type Labelled } from "./labels";
-import type { Ref, Writer } from "./writer";
+import { arrange, extentOf, sizeAlong, splitLabel, withoutUnits, type Labelled } from "./labels";
+import { longestSum, type Ref, type Writer } from "./writer";
 
 /**
  * Contraction of two tensors with named axes, as one (batched, broadcast) matrix product. Of the ways to lay the operands
@@ -46,7 +46,10 @@ export function contract(
   }
   const wanted = out.filter((label) => extents.has(label));
   const inner = left.labels.filter((label) => contracted.includes(label));
-  const product = inner.length === 0 ? outer(w, left, right, wanted) : best(w, left, right, inner, wanted, extents);
+  const product =
+    inner.length === 0
+      ? outer(w, left, right, wanted)
+      : (inPieces(w, left, right, inner, wanted, extents) ?? best(w, left, right, inner, wanted, extents));
   return w.reshape(
     product,
     out.map((label) => extents.get(label) ?? 1),
@@ -79,6 +82,36 @@ function outer(w: Writer, a: Labelled, b: Labelled, wanted: readonly string[]): 
   return w.mul(arrange(w, a, wanted), arrange(w, b, wanted));
 }
 
+/** A label that no operand has. */
+const PIECE = "piece";
+
+/**
+ * WebGPU's MatMul adds up all products of an element one after the other, in one thread: where they are many, that is slow,
+ * and loses digits. Then pieces of them are, as a batch, and their sums are added up; null where there is no need.
+ */
+function inPieces(
+  w: Writer,
+  a: Labelled,
+  b: Labelled,
+  inner: readonly string[],
+  wanted: readonly string[],
+  extents: ReadonlyMap<string, number>,
+): Ref | null {
+  if (w.provider !== "webgpu") return null;
+  const longest = inner.reduce((most, label) => (extents.get(label)! > extents.get(most)! ? label : most));
+  const extent = extents.get(longest)!;
+  const others = sizeAlong(extents, inner) / extent;
+  const length = longestSum(extent, others);
+  if (length === extent) return null;
+  const pieces = extent / length;
+  const split = (x: Labelled): Labelled => splitLabel(w, x, longest, [[PIECE, pieces], [longest, length]]); // prettier-ignore
+  const known = new Map([...extents, [PIECE, pieces], [longest, length]]);
+  const [left, right] = [split(a), split(b)];
+  const labels = [PIECE, ...wanted];
+  const [layout] = cheapestLayout(left, right, inner, labels, known);
+  return w.reduce("ReduceSum", multiply(w, left, right, layout, labels, known), [0]);
+}
+
 function best(
   w: Writer,
   a: Labelled,
@@ -98,7 +131,19 @@ function best(
       if (total < least) [cheapest, least, summed] = [layout, total, [label]];
     }
   }
-  const { swapped, batch, rows, columns, inner: contracted } = cheapest;
+  const arranged = multiply(w, a, b, cheapest, [...summed, ...wanted], extents);
+  return summed.length === 0 ? arranged : w.reduce("ReduceSum", arranged, [0]);
+}
+
+/** The product in the given layout, with the axes `wanted`. */
+function multiply(
+  w: Writer,
+  a: Labelled,
+  b: Labelled,
+  { swapped, batch, rows, columns, inner: contracted }: Layout,
+  wanted: readonly string[],
+  extents: ReadonlyMap<string, number>,
+): Ref {
   const [left, right] = swapped ? [b, a] : [a, b];
   const shapes = batchShapes(left, right, batch);
   const product = w.matmul(
@@ -110,8 +155,7 @@ function best(
     product,
     labels.map((label) => extents.get(label)!),
   );
-  const arranged = arrange(w, { ref, labels }, [...summed, ...wanted]);
-  return summed.length === 0 ? arranged : w.reduce("ReduceSum", arranged, [0]);
+  return arrange(w, { ref, labels }, wanted);
 }
 
 function cheapestLayout(

@@ -129,8 +129,8 @@ function chooseDirect(w: Writer, { lhs, rhs, extents, spatial }: Convolution): b
   if (lhs.ref.type !== "float32" || spatial < 1 || spatial > 3) return false;
   if (batchOf(lhs).some((name) => rhs.labels.includes(name))) return false;
   const size = (labels: readonly string[]): number => sizeAlong(extents, labels);
-  // On WebGPU (1.30) a grouped convolution may be wrong where a group has several output features.
-  if (w.provider === "webgpu" && size(["g"]) > 1 && size(["o", ...batchOf(rhs)]) > 1) return false;
+  // On WebGPU (1.30) a grouped convolution may be wrong where a group has several output features, and has no 3d kernel.
+  if (w.provider === "webgpu" && size(["g"]) > 1 && (spatial === 3 || size(["o", ...batchOf(rhs)]) > 1)) return false;
   const kernel = size(spatialLabels(spatial, "k"));
   const output = size(spatialLabels(spatial, "s"));
   return kernel <= output || output > 1024;
@@ -138,7 +138,8 @@ function chooseDirect(w: Writer, { lhs, rhs, extents, spatial }: Convolution): b
 
 /** ONNX's Conv on [examples, groups and features, spatial], with batch axes folded in. */
 function direct(w: Writer, problem: Convolution): Ref {
-  const { lhs, rhs, out, extents, spatial, strides, dilation, padding } = problem;
+  const { rhs, out, extents, spatial, strides, dilation } = problem;
+  const { lhs, padding } = w.provider === "webgpu" ? paddedForWebgpu(w, problem) : problem;
   const examples = [...batchOf(lhs), "n"];
   const features = ["g", ...batchOf(rhs), "o"];
   const s = spatialLabels(spatial, "s");
@@ -157,6 +158,21 @@ function direct(w: Writer, problem: Convolution): Ref {
     pads: [...padding.map(([low]) => low), ...padding.map(([, high]) => high)],
   });
   return splitGroups(w, result, [examples, features, ...one(s)], extents, out);
+}
+
+/**
+ * Where there is no padding in front, WebGPU's Conv (1.30) takes a product of matrices for a kernel of one position, or of
+ * as many as the operand has, and forgets the padding behind.
+ */
+function paddedForWebgpu(w: Writer, problem: Convolution): Pick<Convolution, "lhs" | "padding"> {
+  const { lhs, extents, padding, spatial } = problem;
+  const kernel = spatialLabels(spatial, "k").map((name) => extents.get(name)!);
+  const operand = spatialLabels(spatial, "s").map((name) => extentOf(lhs, name));
+  const isProduct = kernel.every((extent) => extent === 1) || kernel.every((extent, at) => extent === operand[at]);
+  if (!isProduct || padding.some(([low]) => low > 0)) return problem;
+  const behind = lhs.labels.map((name) => (name.startsWith("s") ? padding[Number(name.slice(1))][1] : 0));
+  const none = behind.map(() => 0);
+  return { lhs: { ...lhs, ref: w.pad(lhs.ref, none, behind, 0) }, padding: padding.map(() => [0, 0]) };
 }
 
 /** Patches of the operand, for each position in the kernel or in the output, whichever are fewer, and a matrix product. */

@@ -302,10 +302,31 @@ export class Writer {
   /** `ReduceSum` and its kind; the axes disappear unless `keep`. */
   reduce(opType: string, x: Ref, axes: readonly number[], keep = false): Ref {
     if (axes.length === 0) return x;
+    if (this.provider === "webgpu" && opType === "ReduceSum" && !keep) {
+      const stage = this.firstStage(x, axes);
+      if (stage !== null) return this.reduce(opType, stage, axes);
+    }
     const shape = keep
       ? x.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent))
       : x.shape.filter((_, axis) => !axes.includes(axis));
     return this.node(opType, [x, this.ints(axes)], shape, x.type, { keepdims: keep ? 1 : 0 });
+  }
+
+  /**
+   * WebGPU's ReduceSum adds up all of an element in one thread. Where that is much, a part of the longest axis comes first,
+   * of which the rest stays; null where it is little.
+   */
+  private firstStage(x: Ref, axes: readonly number[]): Ref | null {
+    const total = axes.reduce((count, axis) => count * x.shape[axis], 1);
+    if (total <= MOST_IN_A_SUM) return null;
+    const longest = axes.reduce((most, axis) => (x.shape[axis] > x.shape[most] ? axis : most));
+    const extent = x.shape[longest];
+    const length = longestSum(extent, 1);
+    if (length === total) return null;
+    const [before, after] = [x.shape.slice(0, longest), x.shape.slice(longest + 1)];
+    const split = this.reshape(x, [...before, extent / length, length, ...after]);
+    const shape = [...before, extent / length, ...after];
+    return this.node("ReduceSum", [split, this.ints([longest + 1])], shape, x.type, { keepdims: 0 });
   }
 
   /** Matrix product of the last two axes, NumPy's broadcasting before them. */
@@ -332,6 +353,24 @@ export class Writer {
       output: outputs.map(valueInfo),
     };
   }
+}
+
+/** Where more numbers than these are added up, in one thread, they had better be added up in pieces. */
+const MOST_IN_A_SUM = 1 << 14;
+
+/** How long pieces then are, about. */
+const PIECE_OF_A_SUM = 1 << 12;
+
+/**
+ * How much of an axis of the given extent a sum over it and `others` times as many numbers should take at once: a divisor of
+ * the extent, the extent itself where all is few enough or cannot be divided.
+ */
+export function longestSum(extent: number, others: number): number {
+  if (extent * others <= MOST_IN_A_SUM) return extent;
+  for (let length = Math.min(extent, Math.floor(PIECE_OF_A_SUM / others)); length > 1; length--) {
+    if (extent % length === 0) return length;
+  }
+  return extent;
 }
 
 export function broadcastShape(a: Shape, b: Shape): Shape {
