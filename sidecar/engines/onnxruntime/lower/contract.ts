@@ -46,10 +46,13 @@ export function contract(
   }
   const wanted = out.filter((label) => extents.has(label));
   const inner = left.labels.filter((label) => contracted.includes(label));
+  const isOfVectors = wanted.every((label) => left.labels.includes(label) && right.labels.includes(label));
   const product =
     inner.length === 0
       ? outer(w, left, right, wanted)
-      : (inPieces(w, left, right, inner, wanted, extents) ?? best(w, left, right, inner, wanted, extents));
+      : isOfVectors
+        ? ofVectors(w, left, right, inner, wanted)
+        : (inPieces(w, left, right, inner, wanted, extents) ?? best(w, left, right, inner, wanted, extents));
   return w.reshape(
     product,
     out.map((label) => extents.get(label) ?? 1),
@@ -80,6 +83,20 @@ function sumAlone(w: Writer, x: Labelled, other: Labelled, contracted: readonly 
 /** Without contracted axes the product is elementwise. */
 function outer(w: Writer, a: Labelled, b: Labelled, wanted: readonly string[]): Ref {
   return w.mul(arrange(w, a, wanted), arrange(w, b, wanted));
+}
+
+/**
+ * Without free axes the product is one of vectors. Multiplied element by element and added up in pieces it takes a tenth of the
+ * time of a MatMul of single rows and columns, which adds up one product after the other, and loses digits on the way.
+ */
+function ofVectors(w: Writer, a: Labelled, b: Labelled, inner: readonly string[], wanted: readonly string[]): Ref {
+  const labels = [...wanted, ...inner];
+  const products = w.mul(arrange(w, a, labels), arrange(w, b, labels));
+  const batch = products.shape.slice(0, wanted.length);
+  const extent = inner.reduce((size, label) => size * extentOf(a, label), 1);
+  const length = longestSum(extent, 1);
+  const pieces = w.reduce("ReduceSum", w.reshape(products, [...batch, extent / length, length]), [batch.length + 1]);
+  return w.reduce("ReduceSum", pieces, [batch.length]);
 }
 
 /** A label that no operand has. */
