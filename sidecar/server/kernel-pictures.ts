@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { KernelStore } from "../formats/kernel-store";
 import { ModelError } from "../graph/errors";
 import { sizeOf } from "../graph/types";
@@ -45,6 +46,8 @@ interface Means extends PictureTile {
   /** How many chunks were known when it was made; null where all that it is of were. */
   readonly version: number | null;
 }
+
+type Made = Omit<Means, "version"> & { readonly isWhole: boolean };
 
 /** A chunk of the store, which is a square of pairs, by its row and column among them. */
 type Chunk = readonly [number, number];
@@ -96,8 +99,10 @@ export class KernelPictures {
   async tile(view: KernelView, places: Places, at: TileAt, signal: AbortSignal): Promise<PictureTile> {
     this.checkView(view);
     checkTile(at, places);
-    const { rows, columns, values } = await this.meansOf(view, places, at, signal);
-    return { rows, columns, values };
+    const means = await this.meansOf(view, places, at, signal);
+    if (means !== null) return { rows: means.rows, columns: means.columns, values: means.values };
+    const [rows, columns] = sizeOfTile(places, at);
+    return { rows, columns, values: new Float32Array(rows * columns).fill(NaN) };
   }
 
   /** Of all pairs that are known; null where none is. */
@@ -158,7 +163,8 @@ export class KernelPictures {
     return values;
   }
 
-  private async meansOf(view: KernelView, places: Places, at: TileAt, signal: AbortSignal): Promise<Means> {
+  /** Null where nothing is known. */
+  private async meansOf(view: KernelView, places: Places, at: TileAt, signal: AbortSignal): Promise<Means | null> {
     const key = JSON.stringify([keyOf(view), places.key, at.level, at.row, at.column]);
     const version = this.known.size;
     const kept = this.means.get(key);
@@ -166,6 +172,7 @@ export class KernelPictures {
     signal.throwIfAborted();
     const made =
       at.level === 0 ? await this.finest(view, places, at, signal) : await this.coarser(view, places, at, signal);
+    if (made === null) return null;
     const means = { ...made, version: made.isWhole ? null : version };
     this.means.set(key, means, means.values.byteLength + means.counts.byteLength);
     return means;
@@ -176,31 +183,51 @@ export class KernelPictures {
     { rows, columns }: Places,
     { row, column }: TileAt,
     signal: AbortSignal,
-  ): Promise<Omit<Means, "version"> & { isWhole: boolean }> {
+  ): Promise<Made | null> {
     const own = rows.subarray(row * tileSide, (row + 1) * tileSide);
     const others = columns.subarray(column * tileSide, (column + 1) * tileSide);
+    if (!this.isAnyKnown(own, others)) return null;
+    // A picture is of many of these: whoever else asks is answered in between
+    await nextTurn();
     const values = await this.gather(view, own, others, signal);
-    const counts = Uint32Array.from(values, (value) => (Number.isNaN(value) ? 0 : 1));
+    const counts = new Uint32Array(values.length);
+    for (let at = 0; at < values.length; at++) counts[at] = Number.isNaN(values[at]) ? 0 : 1;
     return { rows: own.length, columns: others.length, values, counts, isWhole: !counts.includes(0) };
+  }
+
+  private isAnyKnown(rows: Uint32Array, columns: Uint32Array): boolean {
+    const { tile } = this.store.layout;
+    const chunksOf = (examples: Uint32Array): Set<number> => {
+      const chunks = new Set<number>();
+      for (const example of examples) chunks.add(Math.floor(example / tile));
+      return chunks;
+    };
+    const across = chunksOf(columns);
+    for (const row of chunksOf(rows)) {
+      for (const column of across) if (this.known.has(this.numberOf([row, column]))) return true;
+    }
+    return false;
   }
 
   private async coarser(
     view: KernelView,
     places: Places,
-    { level, row, column }: TileAt,
+    at: TileAt,
     signal: AbortSignal,
-  ): Promise<Omit<Means, "version"> & { isWhole: boolean }> {
-    const extent = (count: number, tile: number): number =>
-      Math.min(tileSide, Math.ceil(count / 2 ** level) - tile * tileSide);
-    const [height, width] = [extent(places.rows.length, row), extent(places.columns.length, column)];
+  ): Promise<Made | null> {
+    const { level, row, column } = at;
+    const [height, width] = sizeOfTile(places, at);
     const sums = new Float64Array(height * width);
     const counts = new Uint32Array(height * width);
     let isWhole = true;
+    let isKnown = false;
     for (const [down, across] of quarters) {
       const finer = { level: level - 1, row: 2 * row + down, column: 2 * column + across };
       if (!isThere(finer, places)) continue;
       const part = await this.meansOf(view, places, finer, signal);
-      isWhole &&= part.version === null;
+      isWhole &&= part?.version === null;
+      if (part === null) continue;
+      isKnown = true;
       for (let y = 0; y < part.rows; y++) {
         const line = (down * (tileSide / 2) + (y >> 1)) * width + across * (tileSide / 2);
         for (let x = 0; x < part.columns; x++) {
@@ -211,6 +238,7 @@ export class KernelPictures {
         }
       }
     }
+    if (!isKnown) return null;
     // 0 / 0 is NaN: nothing is known
     return {
       rows: height,
@@ -306,6 +334,13 @@ function grouped(examples: Uint32Array, tile: number): Map<number, number[]> {
     else group.push(place);
   });
   return groups;
+}
+
+/** Rows and columns. */
+function sizeOfTile({ rows, columns }: Places, { level, row, column }: TileAt): [number, number] {
+  const extent = (count: number, tile: number): number =>
+    Math.min(tileSide, Math.ceil(count / 2 ** level) - tile * tileSide);
+  return [extent(rows.length, row), extent(columns.length, column)];
 }
 
 function isThere({ level, row, column }: TileAt, { rows, columns }: Places): boolean {

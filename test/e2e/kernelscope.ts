@@ -22,10 +22,12 @@ export async function startKernelscope(): Promise<VSCode> {
   return startVSCode({ extensions: [await packageExtension()] });
 }
 
-/** Opens a model's file and has it evaluated by the CodeLens above it. */
+/** Opens a model's file and has it evaluated by the CodeLens above it. Of one that is evaluated already nothing changes. */
 export async function analyze(window: EditorWindow, file: string): Promise<void> {
   await window.openFile(file);
-  await window.editor.clickCodeLens("Analyze");
+  await window.editor.clickCodeLens("Analyze", async () =>
+    (await window.editor.codeLenses()).some((title) => /^(Jacobian|Evaluating)/.test(title)),
+  );
   await lens(window, /^Jacobian .* fits$/);
 }
 
