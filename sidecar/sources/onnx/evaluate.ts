@@ -1,0 +1,322 @@
+import { newBuilder } from "../../primitives";
+import { messageOf, ModelError } from "../../graph/errors";
+import type { Builder } from "../../graph/builder";
+import type { Source, Value } from "../../graph/graph";
+import type { Tensor } from "../../graph/tensor";
+import { formatShape, isFloat, sizeOf, type Shape } from "../../graph/types";
+import {
+  Call,
+  constantOf,
+  ElementsNeeded,
+  itemOf,
+  Unsupported,
+  type Item,
+  type Reading,
+  type TensorItem,
+} from "./call";
+import type { ElementType } from "./element-types";
+import { KnownElements } from "./known";
+import type {
+  AttributeMessage,
+  FunctionMessage,
+  GraphMessage,
+  ModelMessage,
+  NodeMessage,
+  OperatorSetMessage,
+} from "./messages";
+import { operators } from "./operators";
+import { placeOfNode } from "./places";
+import { readSparse, readTensor, type TypedTensor } from "./tensors";
+import { weightOperands } from "./weights";
+
+/** A weight as the graph has it, and the node that uses it first. */
+export interface ReadWeight {
+  readonly name: string;
+  readonly role: "parameter" | "buffer";
+  readonly value: Value;
+  readonly tensor: Tensor;
+  user: { readonly node: NodeMessage; readonly source: Source | null; readonly outputs: readonly Shape[] } | null;
+}
+
+/** More equations than a model has that is not unrolled without end. */
+const MOST_EQUATIONS = 300_000;
+/** Subgraphs and functions inside of one another. */
+const DEEPEST = 64;
+const MOST_ELEMENTS = 2 ** 45;
+
+type Scope = Map<string, Item>;
+
+/**
+ * Turns an ONNX graph into equations: each node is emitted with the shapes that its inputs have. What depends on the
+ * weights and constants alone is there as numbers where an operator asks for it, so that computed sizes are sizes.
+ */
+export class Evaluation {
+  readonly builder: Builder = newBuilder();
+  /** By name, in the order of their first use. */
+  readonly weights = new Map<string, ReadWeight>();
+  readonly notes = new Set<string>();
+  private readonly known = new KnownElements(this.builder);
+  private readonly functions: ReadonlyMap<string, FunctionMessage>;
+  private readonly initializers = new Map<string, () => TypedTensor>();
+  private readonly operands: ReadonlyMap<string, "parameter" | "buffer">;
+  private depth = 0;
+
+  /** @param graph of the model */
+  constructor(
+    private readonly model: ModelMessage,
+    private readonly graph: GraphMessage,
+    private readonly file: string,
+  ) {
+    this.functions = new Map(model.functions.map((each) => [functionKey(each.domain, each.name, each.overload), each]));
+    for (const message of graph.initializer) {
+      this.initializers.set(
+        message.name ?? "",
+        once(() => readTensor(message, file)),
+      );
+    }
+    for (const message of graph.sparseInitializer) {
+      this.initializers.set(
+        message.values?.name ?? "",
+        once(() => readSparse(message, file)),
+      );
+    }
+    this.operands = weightOperands(graph);
+  }
+
+  isInitializer(name: string): boolean {
+    return this.initializers.has(name);
+  }
+
+  /** The graph's outputs, given the inputs that are no initialisers. */
+  run(inputs: ReadonlyMap<string, TensorItem>): TensorItem[] {
+    const scope: Scope = new Map(inputs);
+    this.evaluateNodes(this.graph.node, scope, new Map(), this.model.opsetImport);
+    return this.graph.output.map(({ name = "" }) => {
+      const item = this.lookUp(scope, name);
+      if (item === null) throw new ModelError(`no node gives the output ${name}; export the model again`);
+      if (item.kind !== "tensor") {
+        throw new Unsupported(
+          `the output ${name} is ${item.kind === "none" ? "an empty optional" : "a sequence"}, not a tensor`,
+        );
+      }
+      return item;
+    });
+  }
+
+  elementsOf(value: Value): Tensor | null {
+    return this.known.elementsOf(value);
+  }
+
+  private lookUp(scope: Scope, name: string): Item | null {
+    const item = scope.get(name);
+    if (item !== undefined) return item;
+    const read = this.initializers.get(name);
+    return read === undefined ? null : this.initializer(name, read());
+  }
+
+  /** An initialiser where it is used: a parameter or a buffer if it may be one, else a constant. */
+  private initializer(name: string, tensor: TypedTensor): TensorItem {
+    const weight = this.weights.get(name);
+    if (weight) return { kind: "tensor", value: weight.value, type: tensor.type };
+    if (!isFloat(tensor.dtype) || sizeOf(tensor.shape) <= 1) {
+      const value = constantOf(this.builder, tensor.data, tensor.shape, tensor.dtype);
+      return { kind: "tensor", value, type: tensor.type };
+    }
+    return this.weight(name, tensor, tensor.type);
+  }
+
+  private weight(name: string, tensor: Tensor, type: ElementType): TensorItem {
+    const value: Value = { shape: tensor.shape, dtype: tensor.dtype };
+    this.known.give(value, tensor);
+    this.weights.set(name, { name, role: this.operands.get(name) ?? "parameter", value, tensor, user: null });
+    return { kind: "tensor", value, type };
+  }
+
+  private evaluateNodes(
+    nodes: readonly NodeMessage[],
+    scope: Scope,
+    attributes: ReadonlyMap<string, AttributeMessage>,
+    opsets: readonly OperatorSetMessage[],
+  ): void {
+    if (++this.depth > DEEPEST)
+      throw new ModelError("its graphs or functions are nested without end; export the model again");
+    for (const node of nodes) {
+      const source = placeOfNode(node);
+      const outputs = this.builder.at(source, () => this.evaluateNode(node, source, scope, attributes, opsets));
+      node.output.forEach((name, index) => {
+        const item = outputs[index] ?? null;
+        if (name !== "" && item !== null) scope.set(name, item);
+      });
+    }
+    this.depth--;
+  }
+
+  private evaluateNode(
+    node: NodeMessage,
+    source: Source | null,
+    scope: Scope,
+    outer: ReadonlyMap<string, AttributeMessage>,
+    opsets: readonly OperatorSetMessage[],
+  ): (Item | null)[] {
+    const isStandard = (node.domain ?? "") === "" || node.domain === "ai.onnx";
+    const label = `${node.opType ?? "a node"}${node.name ? ` ${node.name}` : ""}`;
+    const before = this.builder.equations.length;
+    try {
+      const items = node.input.map((name) => {
+        if (name === "") return null;
+        const item = this.lookUp(scope, name);
+        if (item !== null) return item;
+        throw new ModelError(
+          `it takes ${name}, which no node before it gives: the graph has a cycle, or is not in order`,
+        );
+      });
+      const attributes = node.attribute.flatMap((attribute) => {
+        if (!attribute.refAttrName) return [attribute];
+        const referred = outer.get(attribute.refAttrName);
+        return referred ? [{ ...referred, name: attribute.name }] : [];
+      });
+      const own = this.functions.get(functionKey(node.domain, node.opType, node.overload));
+      if (own !== undefined) return this.call(own, items, attributes);
+      const version = opsets.find(
+        ({ domain = "" }) => domain === (node.domain ?? "") || (isStandard && (domain === "" || domain === "ai.onnx")),
+      )?.version;
+      const operator = isStandard ? operators[node.opType ?? ""] : undefined;
+      if (operator === undefined || !Object.hasOwn(operators, node.opType ?? "")) {
+        const domain = isStandard ? "" : ` of the domain ${node.domain}`;
+        throw new Unsupported(`there is no rule for the operator ${node.opType}${domain}; export the model without it`);
+      }
+      const reading: Reading = {
+        file: this.file,
+        builder: this.builder,
+        elementsOf: (value) => this.known.elementsOf(value)?.data ?? null,
+        note: (message) => this.notes.add(message),
+        evaluate: (graph, inputs) => this.subgraph(graph, inputs, scope, outer, opsets),
+      };
+      const call = new Call(node, version ?? 1, items, reading, attributes);
+      const result = operator(call);
+      const first = items[0]?.kind === "tensor" ? items[0].type : null;
+      const outputs = (isList(result) ? result : [result]).map((output) => output && itemOf(output, first));
+      this.check(outputs);
+      const named = outputs.map((item, index) => this.computedWeight(node, item, index));
+      this.noteUsers(node, source, items, named, before);
+      return named;
+    } catch (error) {
+      throw labelled(error, label, source ?? { file: this.file, line: 1, column: 1 });
+    }
+  }
+
+  /** A function of the model's own: its nodes, with the call's inputs and attributes. */
+  private call(
+    own: FunctionMessage,
+    items: readonly (Item | null)[],
+    attributes: readonly AttributeMessage[],
+  ): (Item | null)[] {
+    const scope: Scope = new Map();
+    own.input.forEach((name, index) => {
+      const item = items[index] ?? null;
+      if (item !== null) scope.set(name, item);
+    });
+    const given = new Map([...own.attributeProto, ...attributes].map((attribute) => [attribute.name ?? "", attribute]));
+    const missing = new Set(own.input.filter((_, index) => (items[index] ?? null) === null));
+    const nodes = own.node.map((node) => ({
+      ...node,
+      input: node.input.map((name) => (missing.has(name) ? "" : name)),
+    }));
+    this.evaluateNodes(nodes, scope, given, own.opsetImport);
+    return own.output.map((name) => scope.get(name) ?? null);
+  }
+
+  private subgraph(
+    graph: GraphMessage,
+    inputs: readonly (Item | null)[],
+    outer: Scope,
+    attributes: ReadonlyMap<string, AttributeMessage>,
+    opsets: readonly OperatorSetMessage[],
+  ): Item[] {
+    const scope: Scope = new Map(outer);
+    graph.input.forEach(({ name = "" }, index) => {
+      const item = inputs[index] ?? null;
+      if (item !== null) scope.set(name, item);
+    });
+    for (const message of graph.initializer) {
+      const { data, shape, dtype, type } = readTensor(message, this.file);
+      scope.set(message.name ?? "", { kind: "tensor", value: constantOf(this.builder, data, shape, dtype), type });
+    }
+    this.evaluateNodes(graph.node, scope, attributes, opsets);
+    return graph.output.map(({ name = "" }) => {
+      const item = this.lookUp(scope, name);
+      if (item === null) throw new ModelError(`no node of its graph gives ${name}`);
+      return item;
+    });
+  }
+
+  /** A constant that stands in a weight's place is a weight, though a node makes it. */
+  private computedWeight(node: NodeMessage, item: Item | null, index: number): Item | null {
+    const name = node.output[index];
+    if (item?.kind !== "tensor" || (node.opType !== "Constant" && node.opType !== "ConstantOfShape")) return item;
+    if (!this.operands.has(name) || !isFloat(item.value.dtype) || sizeOf(item.value.shape) <= 1) return item;
+    const known = this.weights.get(name);
+    if (known) return { ...item, value: known.value };
+    const tensor = this.known.elementsOf(item.value);
+    if (tensor === null) return item;
+    const { shape, dtype } = item.value;
+    const data = dtype === "float64" ? Float64Array.from(tensor.data) : Float32Array.from(tensor.data);
+    return this.weight(name, { shape, dtype, data }, item.type);
+  }
+
+  /** Which node uses a weight first. */
+  private noteUsers(
+    node: NodeMessage,
+    source: Source | null,
+    inputs: readonly (Item | null)[],
+    outputs: readonly (Item | null)[],
+    before: number,
+  ): void {
+    if (this.builder.equations.length === before) return;
+    node.input.forEach((name, index) => {
+      const weight = this.weights.get(name);
+      const item = inputs[index];
+      if (weight?.user !== null || item?.kind !== "tensor" || item.value !== weight.value) return;
+      const shapes = outputs.slice(0, 1).flatMap((output) => (output?.kind === "tensor" ? [output.value.shape] : []));
+      weight.user = { node, source, outputs: shapes };
+    });
+  }
+
+  private check(outputs: readonly (Item | null)[]): void {
+    for (const output of outputs) {
+      if (output?.kind !== "tensor") continue;
+      const { shape } = output.value;
+      const isShape = shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
+      if (!isShape || sizeOf(shape) > MOST_ELEMENTS) {
+        throw new ModelError(`its result has the impossible shape ${formatShape(shape)}`);
+      }
+    }
+    if (this.builder.equations.length > MOST_EQUATIONS) {
+      throw new ModelError(
+        `with it the model has more than ${MOST_EQUATIONS} operations; shorten its loops or its sequences`,
+      );
+    }
+  }
+}
+
+function functionKey(domain = "", name = "", overload = ""): string {
+  return `${domain === "ai.onnx" ? "" : domain}:${name}:${overload}`;
+}
+
+function isList<T>(result: T | readonly T[]): result is readonly T[] {
+  return Array.isArray(result);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** What went wrong, with the node that it went wrong at: the innermost one, where nodes hold graphs. */
+function labelled(error: unknown, label: string, source: Source): Error {
+  if (error instanceof ModelError && error.source !== null) return error;
+  const message = `${label}: ${messageOf(error)}`;
+  if (error instanceof ElementsNeeded) return new ElementsNeeded(message, source);
+  if (error instanceof Unsupported) return new Unsupported(message, source);
+  return new ModelError(message, source);
+}
