@@ -10,7 +10,7 @@ import { dtypeOfElements, elementTypeOf } from "../../sidecar/sources/onnx/eleme
 import { readModelFile } from "../../sidecar/sources/onnx/file";
 import type { OnnxInput } from "../../sidecar/sources/onnx/inputs";
 import type { GraphMessage, TensorMessage, TypeMessage } from "../../sidecar/sources/onnx/messages";
-import { readTensor, type TypedTensor } from "../../sidecar/sources/onnx/tensors";
+import { FileTensors, readTensor, type TypedTensor } from "../../sidecar/sources/onnx/tensors";
 import { traceOnnx } from "../../sidecar/sources/onnx/trace";
 
 /** ONNX's own operator tests, as export_cases.py writes them: how one is run, and what is the right answer. */
@@ -83,7 +83,14 @@ async function runOnce(path: string, constants: CaseResult["constants"], engine:
     const file = join(path, "model.onnx");
     const given = messages.filter((_, index) => !isConstant[index]).map((each) => readTensor(each, file));
     const inputs = own.input.map(({ name = "" }, index) => inputFor(name, given[index]));
-    const subject = { file, message, graph: own, inputs, frozenBatch: null, batchSymbol: null };
+    const subject = {
+      tensors: new FileTensors(file),
+      message,
+      graph: own,
+      inputs,
+      frozenBatch: null,
+      batchSymbol: null,
+    };
     const traced = traceOnnx(subject, null);
     const executable = await engine.compile(traced.graph);
     const outputs = await executable.run([...given, ...traced.weights.map(({ tensor }) => tensor)]);

@@ -3,7 +3,7 @@ import { messageOf, ModelError } from "../../graph/errors";
 import type { Builder } from "../../graph/builder";
 import type { Source, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
-import { formatShape, isFloat, sizeOf, type Shape } from "../../graph/types";
+import { formatShape, isFloat, newArray, sizeOf, type Shape } from "../../graph/types";
 import {
   Call,
   constantOf,
@@ -26,7 +26,7 @@ import type {
 } from "./messages";
 import { operators } from "./operators";
 import { placeOfNode } from "./places";
-import { readSparse, readTensor, type TypedTensor } from "./tensors";
+import { readTensor, type FileTensors, type TypedTensor } from "./tensors";
 import { weightOperands } from "./weights";
 
 /** A weight as the graph has it, and the node that uses it first. */
@@ -43,6 +43,8 @@ const MOST_EQUATIONS = 300_000;
 /** Subgraphs and functions inside of one another. */
 const DEEPEST = 64;
 const MOST_ELEMENTS = 2 ** 45;
+/** Elements of a weight that the file gives by one number and a shape. */
+const MOST_FILLED = 2 ** 27;
 
 type Scope = Map<string, Item>;
 
@@ -61,30 +63,19 @@ export class Evaluation {
   private readonly operands: ReadonlyMap<string, "parameter" | "buffer">;
   private depth = 0;
 
-  /** @param graph of the model */
   constructor(
     private readonly model: ModelMessage,
     private readonly graph: GraphMessage,
-    private readonly file: string,
+    private readonly tensors: FileTensors,
   ) {
     this.functions = new Map(model.functions.map((each) => [functionKey(each.domain, each.name, each.overload), each]));
     for (const message of graph.initializer) {
-      this.initializers.set(
-        message.name ?? "",
-        once(() => readTensor(message, file)),
-      );
+      this.initializers.set(message.name ?? "", () => tensors.initializer(message));
     }
     for (const message of graph.sparseInitializer) {
-      this.initializers.set(
-        message.values?.name ?? "",
-        once(() => readSparse(message, file)),
-      );
+      this.initializers.set(message.values?.name ?? "", () => tensors.sparse(message));
     }
     this.operands = weightOperands(graph);
-  }
-
-  isInitializer(name: string): boolean {
-    return this.initializers.has(name);
   }
 
   /** The graph's outputs, given the inputs that are no initialisers. */
@@ -118,7 +109,7 @@ export class Evaluation {
   private initializer(name: string, tensor: TypedTensor): TensorItem {
     const weight = this.weights.get(name);
     if (weight) return { kind: "tensor", value: weight.value, type: tensor.type };
-    if (!isFloat(tensor.dtype) || sizeOf(tensor.shape) <= 1) {
+    if (!isWeight(name, tensor, this.operands.has(name))) {
       const value = constantOf(this.builder, tensor.data, tensor.shape, tensor.dtype);
       return { kind: "tensor", value, type: tensor.type };
     }
@@ -186,7 +177,7 @@ export class Evaluation {
         throw new Unsupported(`there is no rule for the operator ${node.opType}${domain}; export the model without it`);
       }
       const reading: Reading = {
-        file: this.file,
+        file: this.tensors.file,
         builder: this.builder,
         elementsOf: (value) => this.known.elementsOf(value)?.data ?? null,
         note: (message) => this.notes.add(message),
@@ -201,7 +192,7 @@ export class Evaluation {
       this.noteUsers(node, source, items, named, before);
       return named;
     } catch (error) {
-      throw labelled(error, label, source ?? { file: this.file, line: 1, column: 1 });
+      throw labelled(error, label, source ?? { file: this.tensors.file, line: 1, column: 1 });
     }
   }
 
@@ -239,7 +230,7 @@ export class Evaluation {
       if (item !== null) scope.set(name, item);
     });
     for (const message of graph.initializer) {
-      const { data, shape, dtype, type } = readTensor(message, this.file);
+      const { data, shape, dtype, type } = readTensor(message, this.tensors.file);
       scope.set(message.name ?? "", { kind: "tensor", value: constantOf(this.builder, data, shape, dtype), type });
     }
     this.evaluateNodes(graph.node, scope, attributes, opsets);
@@ -254,14 +245,26 @@ export class Evaluation {
   private computedWeight(node: NodeMessage, item: Item | null, index: number): Item | null {
     const name = node.output[index];
     if (item?.kind !== "tensor" || (node.opType !== "Constant" && node.opType !== "ConstantOfShape")) return item;
-    if (!this.operands.has(name) || !isFloat(item.value.dtype) || sizeOf(item.value.shape) <= 1) return item;
+    if (!this.operands.has(name) || !isFloat(item.value.dtype)) return item;
     const known = this.weights.get(name);
     if (known) return { ...item, value: known.value };
-    const tensor = this.known.elementsOf(item.value);
-    if (tensor === null) return item;
-    const { shape, dtype } = item.value;
-    const data = dtype === "float64" ? Float64Array.from(tensor.data) : Float32Array.from(tensor.data);
-    return this.weight(name, { shape, dtype, data }, item.type);
+    const tensor = this.tensors.once(node, () => this.filled(item.value));
+    return this.weight(name, tensor, item.type);
+  }
+
+  /** The elements of a constant node, of which those of one and the same number may be many. */
+  private filled(value: Value): Tensor {
+    const { shape, dtype } = value;
+    if (sizeOf(shape) > MOST_FILLED) {
+      throw new ModelError(`it makes a weight of the shape ${formatShape(shape)}, which is too large`);
+    }
+    const last = this.builder.equations.at(-1);
+    const isFull = last?.primitive === "broadcast_in_dim" && last.outputs.includes(value);
+    const elements = this.known.elementsOf(isFull ? last.inputs[0] : value)!.data;
+    const data = newArray(dtype, sizeOf(shape));
+    if (elements.length === 1) data.fill(elements[0]);
+    else data.set(elements);
+    return { shape, dtype, data };
   }
 
   /** Which node uses a weight first. */
@@ -303,13 +306,20 @@ function functionKey(domain = "", name = "", overload = ""): string {
   return `${domain === "ai.onnx" ? "" : domain}:${name}:${overload}`;
 }
 
-function isList<T>(result: T | readonly T[]): result is readonly T[] {
-  return Array.isArray(result);
+/** A name that an exporter has made up, for what it has computed itself. */
+const NUMBERED = /^(val|const|onnx::\w+?|_val|tmp)_?\d+$/i;
+
+/**
+ * Whether an initialiser may be a weight: floats, and more than one, unless it stands in a weight's place. An exporter's own
+ * ones and zeros are none.
+ */
+function isWeight(name: string, { dtype, shape, data }: TypedTensor, isOperand: boolean): boolean {
+  if (!isFloat(dtype) || (sizeOf(shape) <= 1 && !isOperand)) return false;
+  return !NUMBERED.test(name) || data.some((element) => element !== data[0]);
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
+function isList<T>(result: T | readonly T[]): result is readonly T[] {
+  return Array.isArray(result);
 }
 
 /** What went wrong, with the node that it went wrong at: the innermost one, where nodes hold graphs. */

@@ -6,7 +6,7 @@ import { inferShapes } from "../../primitives";
 import { traceOneOrAll, type Traceable } from "../independence";
 import type { LayerInfo, Model, Port } from "../model";
 import type { LoadRequest } from "../tfjs";
-import { externalFile } from "./tensors";
+import { externalFile, FileTensors } from "./tensors";
 import { readModelFile } from "./file";
 import { inputsOf } from "./inputs";
 import type { GraphMessage, ModelMessage, TensorMessage } from "./messages";
@@ -43,14 +43,20 @@ export function subjectOf(message: ModelMessage, { file, inputs }: Pick<LoadRequ
     ...graph.initializer.map(({ name = "" }) => name),
     ...graph.sparseInitializer.map(({ values }) => values?.name ?? ""),
   ]);
-  return { file, message, graph, ...inputsOf(graph, (name) => initializers.has(name), inputs) };
+  return {
+    tensors: new FileTensors(file),
+    message,
+    graph,
+    ...inputsOf(graph, (name) => initializers.has(name), inputs),
+  };
 }
 
 async function assemble(subject: OnnxSubject, batch: number): Promise<Model> {
   const { traced, info } = await traceOneOrAll(traceable(subject), batch);
   const { graph, weights } = traced;
   checkGraph(graph, inferShapes);
-  const { file, message } = subject;
+  const { message } = subject;
+  const { file } = subject.tensors;
   return {
     file,
     export: null,

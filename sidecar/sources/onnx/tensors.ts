@@ -22,6 +22,28 @@ export function checkedShape(dims: readonly number[], what: string): number[] {
   return [...dims];
 }
 
+/** The arrays of a file, each read once, however often the model is traced. */
+export class FileTensors {
+  private readonly known = new WeakMap<object, Tensor>();
+
+  constructor(readonly file: string) {}
+
+  initializer(message: TensorMessage): TypedTensor {
+    return this.once(message, () => readTensor(message, this.file));
+  }
+
+  sparse(message: SparseTensorMessage): TypedTensor {
+    return this.once(message, () => readSparse(message, this.file));
+  }
+
+  /** What is made once of some part of the file. */
+  once<T extends Tensor>(part: object, make: () => T): T {
+    let tensor = this.known.get(part);
+    if (tensor === undefined) this.known.set(part, (tensor = make()));
+    return tensor as T;
+  }
+}
+
 const bits: Partial<Record<ElementType, number>> = {
   float: 32,
   uint8: 8,

@@ -10,6 +10,7 @@ import type { TensorItem } from "./call";
 import { Evaluation, type ReadWeight } from "./evaluate";
 import type { OnnxInputs } from "./inputs";
 import type { GraphMessage, ModelMessage } from "./messages";
+import type { FileTensors } from "./tensors";
 
 export interface OnnxTraced extends BatchTraced {
   /** Those that the graph has: parameters, then buffers. */
@@ -19,7 +20,7 @@ export interface OnnxTraced extends BatchTraced {
 
 /** An ONNX model as something to trace. */
 export interface OnnxSubject extends OnnxInputs {
-  readonly file: string;
+  readonly tensors: FileTensors;
   readonly message: ModelMessage;
   readonly graph: GraphMessage;
 }
@@ -29,7 +30,7 @@ export interface OnnxSubject extends OnnxInputs {
  * batch axis. Where there is one, the graph has it first.
  */
 export function traceOnnx(subject: OnnxSubject, batch: number | null, shapes?: readonly Shape[]): OnnxTraced {
-  const evaluation = new Evaluation(subject.message, subject.graph, subject.file);
+  const evaluation = new Evaluation(subject.message, subject.graph, subject.tensors);
   const { builder } = evaluation;
   const size = batch ?? 1;
   const inputs = subject.inputs.map(({ name, shape, dtype, batchAxis }) =>
