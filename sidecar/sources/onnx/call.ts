@@ -1,7 +1,7 @@
 import type { Builder } from "../../graph/builder";
 import { ModelError } from "../../graph/errors";
 import type { Value } from "../../graph/graph";
-import { newArray, sizeOf, type DType, type Shape } from "../../graph/types";
+import { newArray, range, sizeOf, type DType, type Shape } from "../../graph/types";
 import * as ops from "../../primitives/ops";
 import { dtypeOfElements, elementTypeOf, rangeOf, usualElementType, type ElementType } from "./element-types";
 import type { AttributeMessage, GraphMessage, NodeMessage } from "./messages";
@@ -276,14 +276,26 @@ export function broadcastShape(shapes: readonly Shape[]): number[] {
 }
 
 /** The number of elements that may be listed one by one while a model is read. */
-const MOST_LISTED = 2 ** 24;
+const MOST_LISTED = 2 ** 22;
 
-/** 0, 1, ..., count - 1, of a count that the file may have made absurd. */
+/** A number of elements, of a file that may have made it absurd. */
+export function checkedCount(count: number): number {
+  if (Number.isInteger(count) && count >= 0 && count <= MOST_LISTED) return count;
+  throw new ModelError(`it counts to ${count}, which is too far`);
+}
+
+/** Steps that are written out one after the other. */
+const MOST_STEPS = 5000;
+
+/** The number of steps of a sequence or a loop. */
+export function checkedSteps(count: number): number {
+  if (count <= MOST_STEPS) return count;
+  throw new Unsupported(`it has more than ${MOST_STEPS} steps, which are written out one by one`);
+}
+
+/** 0, 1, ..., count - 1. */
 export function listed(count: number): number[] {
-  if (!(Number.isInteger(count) && count >= 0 && count <= MOST_LISTED)) {
-    throw new ModelError(`it counts to ${count}, which is too far`);
-  }
-  return Array.from({ length: count }, (_, index) => index);
+  return range(checkedCount(count));
 }
 
 export function floating(b: Builder, x: Value): Value {

@@ -1,7 +1,7 @@
-import { newBuilder } from "../../primitives";
+import { inferShapes } from "../../primitives";
 import { messageOf, ModelError } from "../../graph/errors";
-import type { Builder } from "../../graph/builder";
-import type { Source, Value } from "../../graph/graph";
+import { Builder } from "../../graph/builder";
+import type { Attributes, Source, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { formatShape, isFloat, newArray, sizeOf, type Shape } from "../../graph/types";
 import {
@@ -39,7 +39,7 @@ export interface ReadWeight {
 }
 
 /** More equations than a model has that is not unrolled without end. */
-const MOST_EQUATIONS = 300_000;
+const MOST_EQUATIONS = 100_000;
 /** Subgraphs and functions inside of one another. */
 const DEEPEST = 64;
 const MOST_ELEMENTS = 2 ** 45;
@@ -48,12 +48,35 @@ const MOST_FILLED = 2 ** 27;
 
 type Scope = Map<string, Item>;
 
+/** Refuses what a damaged or a hostile file may ask for, before it is made. */
+class BoundedBuilder extends Builder {
+  constructor() {
+    super(inferShapes);
+  }
+
+  override emit(primitive: string, inputs: readonly Value[], attributes: Attributes): Value[] {
+    if (this.equations.length >= MOST_EQUATIONS) {
+      throw new ModelError(
+        `with it the model has more than ${MOST_EQUATIONS} operations; shorten its loops or its sequences`,
+      );
+    }
+    const outputs = super.emit(primitive, inputs, attributes);
+    for (const { shape } of outputs) {
+      const isShape = shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
+      if (!isShape || sizeOf(shape) > MOST_ELEMENTS) {
+        throw new ModelError(`its result has the impossible shape ${formatShape(shape)}`);
+      }
+    }
+    return outputs;
+  }
+}
+
 /**
  * Turns an ONNX graph into equations: each node is emitted with the shapes that its inputs have. What depends on the
  * weights and constants alone is there as numbers where an operator asks for it, so that computed sizes are sizes.
  */
 export class Evaluation {
-  readonly builder: Builder = newBuilder();
+  readonly builder: Builder = new BoundedBuilder();
   /** By name, in the order of their first use. */
   readonly weights = new Map<string, ReadWeight>();
   readonly notes = new Set<string>();
@@ -61,6 +84,7 @@ export class Evaluation {
   private readonly functions: ReadonlyMap<string, FunctionMessage>;
   private readonly initializers = new Map<string, () => TypedTensor>();
   private readonly operands: ReadonlyMap<string, "parameter" | "buffer">;
+  private readonly places = new Map<NodeMessage, Source | null>();
   private depth = 0;
 
   constructor(
@@ -132,7 +156,7 @@ export class Evaluation {
     if (++this.depth > DEEPEST)
       throw new ModelError("its graphs or functions are nested without end; export the model again");
     for (const node of nodes) {
-      const source = placeOfNode(node);
+      const source = this.placeOf(node);
       const outputs = this.builder.at(source, () => this.evaluateNode(node, source, scope, attributes, opsets));
       node.output.forEach((name, index) => {
         const item = outputs[index] ?? null;
@@ -140,6 +164,12 @@ export class Evaluation {
       });
     }
     this.depth--;
+  }
+
+  private placeOf(node: NodeMessage): Source | null {
+    let place = this.places.get(node);
+    if (place === undefined) this.places.set(node, (place = placeOfNode(node)));
+    return place;
   }
 
   private evaluateNode(
@@ -187,7 +217,6 @@ export class Evaluation {
       const result = operator(call);
       const first = items[0]?.kind === "tensor" ? items[0].type : null;
       const outputs = (isList(result) ? result : [result]).map((output) => output && itemOf(output, first));
-      this.check(outputs);
       const named = outputs.map((item, index) => this.computedWeight(node, item, index));
       this.noteUsers(node, source, items, named, before);
       return named;
@@ -283,22 +312,6 @@ export class Evaluation {
       const shapes = outputs.slice(0, 1).flatMap((output) => (output?.kind === "tensor" ? [output.value.shape] : []));
       weight.user = { node, source, outputs: shapes };
     });
-  }
-
-  private check(outputs: readonly (Item | null)[]): void {
-    for (const output of outputs) {
-      if (output?.kind !== "tensor") continue;
-      const { shape } = output.value;
-      const isShape = shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
-      if (!isShape || sizeOf(shape) > MOST_ELEMENTS) {
-        throw new ModelError(`its result has the impossible shape ${formatShape(shape)}`);
-      }
-    }
-    if (this.builder.equations.length > MOST_EQUATIONS) {
-      throw new ModelError(
-        `with it the model has more than ${MOST_EQUATIONS} operations; shorten its loops or its sequences`,
-      );
-    }
   }
 }
 

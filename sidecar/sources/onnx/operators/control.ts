@@ -2,6 +2,7 @@ import type { Value } from "../../../graph/graph";
 import { sameShape } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
 import {
+  checkedSteps,
   ElementsNeeded,
   listed,
   numberedType,
@@ -13,7 +14,6 @@ import {
   type SequenceItem,
   type TensorItem,
 } from "../call";
-import { splitSizes } from "./shapes";
 
 /** Subgraphs, sequences and optionals: what they do is settled while the model is read. */
 
@@ -43,8 +43,6 @@ const branch: Operator = (call) => {
   });
 };
 
-const MOST_TURNS = 100_000;
-
 /** Turn by turn. How many turns there are must not depend on the model's inputs. */
 const loop: Operator = (call) => {
   const { b } = call;
@@ -54,7 +52,7 @@ const loop: Operator = (call) => {
   let states: (Item | null)[] = call.items.slice(2);
   const collected: TensorItem[][] = body.output.slice(1 + states.length).map(() => []);
   for (let turn = 0; turn < most && goes; turn++) {
-    if (turn >= MOST_TURNS) throw call.unsupported(`it has more than ${MOST_TURNS} turns`);
+    checkedSteps(turn + 1);
     const number = call.constant([turn], [], "int64");
     const condition = call.typed(b.scalar(1, "bool"), "bool");
     const [next, ...rest] = call.reading.evaluate(body, [number, condition, ...states]);
@@ -90,7 +88,7 @@ const scan: Operator = (call) => {
   const outputs = body.output.length - states.length;
   const axis = (name: string, index: number, rank: number): number => positiveAxis(call.ints(name)?.[index] ?? 0, rank);
   const inputAxes = inputs.map(({ value }, index) => axis("scan_input_axes", index, value.shape.length));
-  const steps = inputs[0].value.shape[inputAxes[0]];
+  const steps = checkedSteps(inputs[0].value.shape[inputAxes[0]]);
   const backwards = (name: string, index: number): boolean => call.ints(name)?.[index] === 1;
   const collected: TensorItem[][] = listed(outputs).map(() => []);
   let current = states;
@@ -127,7 +125,7 @@ function scanBatches(call: Call, given: readonly (Item | null)[], count: number)
     let states: Item[] = own.slice(0, own.length - count);
     const inputs = own.slice(own.length - count);
     const collected: TensorItem[][] = [];
-    for (const step of listed(inputs[0].value.shape[0])) {
+    for (const step of listed(checkedSteps(inputs[0].value.shape[0]))) {
       const outcome = call.reading.evaluate(body, [
         ...states,
         ...inputs.map(({ value, type }) => call.typed(at(value, step), type)),
@@ -184,14 +182,12 @@ const splitToSequence: Operator = (call) => {
   const extent = value.shape[axis];
   const given = call.has(1) ? call.elements(1) : null;
   const isNumber = call.has(1) && call.input(1).shape.length === 0;
-  const sizes =
-    given === null
-      ? listed(extent).map(() => 1)
-      : isNumber
-        ? splitSizes(extent, Math.ceil(extent / given[0])).map((_, index) =>
-            Math.min(given[0], extent - index * given[0]),
-          )
-        : given;
+  // One for each element, all of one size but perhaps the last, or of the sizes given
+  const size = given === null ? 1 : given[0];
+  const isList = given !== null && !isNumber;
+  const sizes = isList
+    ? given
+    : listed(checkedSteps(Math.ceil(extent / size))).map((index) => Math.min(size, extent - index * size));
   let start = 0;
   const parts = sizes.map((size) => ops.sliceAxis(b, value, axis, start, (start += size)));
   const drops = given === null && call.int("keepdims", 1) === 0;

@@ -250,7 +250,8 @@ const unique: Operator = (call) => {
   if (call.int("sorted", 1) === 1) order.sort(compare);
   const rank = new Map(order.map((place, index) => [slices[place].join(), index]));
   const inverse = slices.map((slice) => rank.get(slice.join())!);
-  const counts = order.map((_, index) => inverse.filter((each) => each === index).length);
+  const counts = order.map(() => 0);
+  for (const index of inverse) counts[index]++;
   const kept = listed(outer).flatMap((o) =>
     order.flatMap((place) => listed(inner).map((i) => slices[place][o * inner + i])),
   );

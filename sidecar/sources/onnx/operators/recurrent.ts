@@ -3,7 +3,7 @@ import type { Value } from "../../../graph/graph";
 import { range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
 import { elu, leakyRelu, relu, softplus } from "../../tfjs/lowerings/elementwise";
-import { listed, type Call, type Operator, type OperatorTable, type Result } from "../call";
+import { checkedSteps, listed, type Call, type Operator, type OperatorTable, type Result } from "../call";
 
 /**
  * Recurrent layers, step by step: each step is equations of its own, since a loop whose turns depend on one another is
@@ -107,7 +107,8 @@ function recurrent(call: Call, cell: Cell): Result {
   const batchFirst = call.int("layout", 0) === 1;
   // [steps, batch, input]
   const x = batchFirst ? ops.transpose(b, call.input(0), [1, 0, 2]) : call.input(0);
-  const [steps, batch] = x.shape;
+  const [length, batch] = x.shape;
+  const steps = checkedSteps(length);
   const [w, r, bias] = [call.input(1), call.input(2), call.optional(3)];
   const hidden = r.shape[2];
   const rows = cell.gates * hidden;

@@ -2,7 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { isFloat, range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { constantOf, listed, positiveAxis, type Call, type Operator, type OperatorTable } from "../call";
+import { checkedCount, constantOf, listed, positiveAxis, type Call, type Operator, type OperatorTable } from "../call";
 
 /** Resizing is the same fixed mixture of elements along each axis. */
 
@@ -104,7 +104,7 @@ function sample(b: Builder, x: Value, axis: number, sampling: Sampling, outside:
     if (places.length === input && places.every((place, index) => place === index)) return x;
     return ops.gather(b, x, b.constant(places, [places.length], "int32"), axis);
   }
-  const elements = new Float64Array(sampling.length * input);
+  const elements = new Float64Array(checkedCount(sampling.length * input));
   const extra = new Float64Array(sampling.length);
   sampling.forEach((parts, row) => {
     if (parts === null) extra[row] = outside;

@@ -77,7 +77,7 @@ const concat: Operator = (call) => {
   return ops.concatenate(call.b, parts, axis);
 };
 
-export function splitSizes(extent: number, count: number): number[] {
+function splitSizes(extent: number, count: number): number[] {
   const each = Math.ceil(extent / count);
   return listed(count).map((index) => Math.max(0, Math.min(each, extent - index * each)));
 }
@@ -85,8 +85,7 @@ export function splitSizes(extent: number, count: number): number[] {
 const split: Operator = (call) => {
   const x = call.input(0);
   const axis = positiveAxis(call.int("axis", 0), x.shape.length);
-  const count = call.int("num_outputs", call.node.output.length);
-  const sizes = call.integers("split", 1) ?? splitSizes(x.shape[axis], count);
+  const sizes = call.integers("split", 1) ?? splitSizes(x.shape[axis], call.node.output.length);
   let start = 0;
   return sizes.map((size) => ops.sliceAxis(call.b, x, axis, start, (start += size)));
 };

@@ -2,7 +2,16 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { isFloat, range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { constantOf, dtypeOf, listed, numberedType, positiveAxis, type Operator, type OperatorTable } from "../call";
+import {
+  checkedCount,
+  constantOf,
+  dtypeOf,
+  listed,
+  numberedType,
+  positiveAxis,
+  type Operator,
+  type OperatorTable,
+} from "../call";
 
 /** Fourier transforms as products with the matrices of cosines and sines. Complex numbers are a last axis of two. */
 
@@ -136,7 +145,7 @@ const melWeights: Operator = (call) => {
     const hertz = 700 * (10 ** ((i * step + mel(low)) / 2595) - 1);
     return Math.floor(((length + 1) * hertz) / rate);
   });
-  const elements = new Array<number>(spectrum * bins).fill(0);
+  const elements = new Array<number>(checkedCount(spectrum * bins)).fill(0);
   for (const bin of listed(bins)) {
     const [first, centre, last] = edges.slice(bin, bin + 3);
     if (centre === first) elements[centre * bins + bin] = 1;
