@@ -1,9 +1,9 @@
-// Sets up the Python that tests and benchmarks compare with: a virtual environment with NumPy, PyTorch and JAX.
+// Sets up the Python that tests and benchmarks compare with: a virtual environment with NumPy, PyTorch, JAX and ONNX.
 // Prints the path of its interpreter. pip's own configuration (PIP_INDEX_URL, ...) decides where the packages come from.
 import { join } from "node:path";
 import { cached, isMain, output, run } from "./lib.mjs";
 
-const requirements = ["numpy==2.*", "torch==2.13.*", "jax==0.10.*"];
+const requirements = ["numpy==2.*", "torch==2.13.*", "jax==0.10.*", "onnx==1.23.*", "onnxscript==0.7.*"];
 
 /** @returns {Promise<string>} the interpreter */
 export async function setupPython() {

@@ -175,6 +175,10 @@ function diagnosticsOf(model: Model, exclude: readonly string[]): Diagnostic[] {
   for (const { message, source } of model.ruleProblems ?? []) {
     diagnostics.push({ severity: "warning", code: "batching-rule", message, source: placeOf(source) });
   }
+  for (const note of model.notes ?? []) {
+    const message = `${note[0].toUpperCase()}${note.slice(1)}.`;
+    diagnostics.push({ severity: "information", code: "reading-note", message, source: placeOf(model.source) });
+  }
   const told = new Set<string>();
   for (const { primitive, attributes, source } of model.graph.equations) {
     if (primitive !== "opaque") continue;

@@ -10,7 +10,7 @@ export { parseInputOption, type InputOption } from "./tfjs/inputs";
 
 const CODE = [".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"];
 
-const SUPPORTED = `TensorFlow.js code (${CODE.join(" ")}) and saved TensorFlow.js models (model.json)`;
+const SUPPORTED = `TensorFlow.js code (${CODE.join(" ")}), saved TensorFlow.js models (model.json), and ONNX models (.onnx)`;
 
 /** Reads a model file of any kind that is supported. Throws a ModelError where the file or the model is at fault. */
 export async function loadModel(request: LoadRequest): Promise<Model> {
@@ -20,6 +20,10 @@ export async function loadModel(request: LoadRequest): Promise<Model> {
     throw new ModelError(`${request.file} ${problem}; give the path of a model file: ${SUPPORTED}`);
   }
   const extension = extname(file).toLowerCase();
+  if (extension === ".onnx") {
+    const { loadOnnxModel } = await import("./onnx");
+    return loadOnnxModel({ ...request, file });
+  }
   if (CODE.includes(extension) || extension === ".json" || isJson(file)) {
     // TensorFlow.js takes a while to load: only where it is needed
     const { loadTfjsModel } = await import("./tfjs");

@@ -57,7 +57,7 @@ export interface Model {
   readonly file: string;
   /** The top-level binding, for a code file. */
   readonly export: string | null;
-  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph";
+  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph" | "onnx";
   /** Where the model is made, or else bound. */
   readonly source: Source | null;
   /**
@@ -83,6 +83,8 @@ export interface Model {
   readonly batch: BatchInfo;
   /** What is wrong with the batching rules that were given. */
   readonly ruleProblems?: readonly RuleProblem[];
+  /** What else the user should know of how the model was read, in sentences that begin in lower case. */
+  readonly notes?: readonly string[];
   /** Values of parameters and buffers, by name. */
   readonly weights: Readonly<Record<string, Tensor>>;
 }

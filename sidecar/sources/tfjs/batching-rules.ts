@@ -23,7 +23,7 @@ import { evaluate } from "./bundle";
 import { namedInputs, withScope } from "./kernel-call";
 import type { OpaqueParts } from "./opaque-trace";
 import { placeOfError } from "./places";
-import { fillRandomly, generator } from "./random";
+import { fillRandomly, generator } from "../random";
 import { tf } from "./tensorflow";
 import { dtypeOf, Trace, tracing, typedArray } from "./trace";
 

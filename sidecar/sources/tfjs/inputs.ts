@@ -1,6 +1,6 @@
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
-import { formatShape } from "../../graph/types";
+import { formatShape, type DType } from "../../graph/types";
 
 /** What a user says about an input with `--input NAME=SHAPE[:DTYPE]`. */
 export interface InputOption {
@@ -40,7 +40,7 @@ export interface TracedInput {
   readonly name: string;
   /** Of one example. */
   readonly shape: readonly number[];
-  readonly dtype: "float32" | "int32" | "bool";
+  readonly dtype: DType;
   /** Whether the model takes it with a batch axis in front. */
   readonly batched: boolean;
 }
@@ -50,7 +50,7 @@ export interface DeclaredInput {
   readonly name: string;
   /** With the batch axis; null where even the rank is open. */
   readonly shape: readonly (number | null)[] | null;
-  readonly dtype: "float32" | "int32" | "bool";
+  readonly dtype: DType;
   readonly batched: boolean;
 }
 
@@ -114,5 +114,5 @@ function suggestion({ shape, batched, dtype }: DeclaredInput): string {
     shape === null
       ? ["N", "SHAPE"]
       : shape.map((extent, axis) => (batched && axis === 0 ? "N" : (extent ?? `EXTENT${axis}`)));
-  return `${axes.join(",")}${dtype === "float32" ? "" : `:${dtype}`}`;
+  return `${axes.join(",")}${dtype === "int32" || dtype === "bool" ? `:${dtype}` : ""}`;
 }

@@ -8,7 +8,7 @@ import { emit } from "../../primitives/ops";
 import type { RecordingBackend } from "./backend";
 import { namedInputs, withScope, type KernelFunc } from "./kernel-call";
 import type { KernelCall } from "./lowerings/kernel";
-import { fillRandomly, generator } from "./random";
+import { fillRandomly, generator } from "../random";
 import { tf, type TensorInfo } from "./tensorflow";
 import { traceRule } from "./batching-rules";
 import { currentPlace, dtypeOf, Trace, tracing } from "./trace";

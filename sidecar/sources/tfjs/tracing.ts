@@ -5,6 +5,7 @@ import { formatShape, type Shape } from "../../graph/types";
 import { newBuilder } from "../../primitives";
 import { reshape } from "../../primitives/ops";
 import { dropUnused } from "../../transforms";
+import { NoBatchAxis } from "../independence";
 import { variableParameter } from "./function";
 import { failedCallOf, forgetCalls, noteCalls, type CalledLayer } from "./layers";
 import { placeOfError } from "./places";
@@ -110,9 +111,6 @@ function withoutBatch(shape: Shape, name: string, source: Source | null): Shape 
     source,
   );
 }
-
-/** The model runs at a batch of one, but its result is not one example's. */
-export class NoBatchAxis extends ModelError {}
 
 /** What went wrong in user code or in TensorFlow.js, at the user's line. */
 export function asModelError(error: unknown, fallback: Source | null): ModelError {

@@ -1,4 +1,4 @@
-import type { TypedArray } from "../../graph/types";
+import type { TypedArray } from "../graph/types";
 
 /** Repeatable random numbers between 0 and 1 (mulberry32). */
 export function generator(seed: number): () => number {

@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createOnnxruntimeEngine } from "../../sidecar/engines/onnxruntime";
+import { argumentsOf } from "../../sidecar/graph/graph";
+import type { Tensor } from "../../sidecar/graph/tensor";
+import { sizeOf } from "../../sidecar/graph/types";
+import { loadModel } from "../../sidecar/sources";
+import { difference, generator } from "../laws";
+import { python } from "../tools";
+import { runWithOnnxruntime } from "./onnxruntime";
+
+/**
+ * Whole nets of the onnx package, with random weights (light_models.py) and some that nodes of their own make: they infer
+ * what onnxruntime does. By name, how many elements their parameters have.
+ */
+const nets: Record<string, number> = {
+  bvlc_alexnet: 60_965_224,
+  densenet121: 8_062_504,
+  inception_v1: 6_998_552,
+  inception_v2: 11_214_888,
+  resnet50: 25_557_032,
+  shufflenet: 1_393_320,
+  squeezenet: 1_235_496,
+  vgg19: 143_667_240,
+  zfnet512: 87_250_536,
+};
+
+describe.skipIf(python === undefined)("the onnx package's light nets", () => {
+  const folder = mkdtempSync(join(tmpdir(), "kernelscope-light-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  beforeAll(() => {
+    execFileSync(python!, ["test/onnx/light_models.py", folder], { stdio: ["ignore", "ignore", "pipe"] });
+  }, 120_000);
+
+  it.each(Object.entries(nets))("%s", { timeout: 120_000 }, async (name, elements) => {
+    const file = join(folder, `${name}.onnx`);
+    const start = performance.now();
+    const model = await loadModel({ file, export: null, inputs: [], batch: 1 });
+    expect(performance.now() - start).toBeLessThan(5000);
+    expect(model.batch).toEqual({ coupled: false });
+    expect(model.graph.parameters.reduce((sum, { value }) => sum + sizeOf(value.shape), 0)).toBe(elements);
+
+    const [{ name: input, shape, dtype }] = model.inputs;
+    const random = generator(3);
+    const x: Tensor = { shape, dtype, data: Float32Array.from({ length: sizeOf(shape) }, () => 2 * random() - 1) };
+    const engine = await createOnnxruntimeEngine();
+    const executable = await engine.compile(model.graph);
+    const outputs = await executable.run(
+      argumentsOf(model.graph).map((member) => (member.name === input ? x : model.weights[member.name])),
+    );
+    await executable.dispose();
+    await engine.dispose();
+    const expected = await runWithOnnxruntime(file, { [input]: { ...x, shape: [1, ...shape] } });
+    const batch = outputs.map((output) => ({ ...output, shape: [1, ...output.shape] }));
+    const [{ data }] = expected;
+    expect(new Set(data).size).toBeGreaterThan(1);
+    expect(difference(batch, expected)).toBeLessThan(1e-4);
+  });
+});
