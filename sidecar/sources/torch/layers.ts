@@ -10,7 +10,8 @@ interface Called {
   readonly type: string;
   /** The first call's key: later calls have others. */
   readonly key: string;
-  readonly first: ProgramNode;
+  /** The first node in the call; of the model itself, the first that is in no other module. */
+  first: ProgramNode;
   readonly depth: number;
 }
 
@@ -27,7 +28,9 @@ export function layersOf(
   const holders = new Set<string>();
   for (const node of program.graph.nodes) {
     modulesOf(node).forEach(({ key, path, type }, depth, stack) => {
-      if (!called.has(path)) called.set(path, { path, type, key, first: node, depth });
+      const known = called.get(path);
+      if (known === undefined) called.set(path, { path, type, key, first: node, depth });
+      else if (depth === 0 && stack.length === 1 && modulesOf(known.first).length > 1) known.first = node;
       if (depth > 0) holders.add(stack[depth - 1].path);
     });
   }

@@ -61,10 +61,17 @@ export function placeOf(node: ProgramNode): Source | null {
 
 /**
  * The user's lines that lead to the call of the module at `depth` of a node's module stack, innermost first. Each module
- * has a frame of its own, of its `forward`: the lines are those of the frames before it.
+ * has a frame of its own, of its `forward`: the lines are those of the frames before it. The model itself is called by
+ * none: its place is the line in its own `forward`.
  */
 export function callersOf(node: ProgramNode, depth: number): Source[] {
   const frames = framesOf(node);
+  if (depth === 0) {
+    return frames
+      .filter(({ isUsers }) => isUsers)
+      .slice(0, 1)
+      .map(sourceOf);
+  }
   const forwards = frames.flatMap(({ name }, index) => (name === "forward" ? [index] : []));
   const isOnePerModule = forwards.length === modulesOf(node).length;
   const own = isOnePerModule && forwards[depth] > 0 ? forwards[depth] : frames.length;
