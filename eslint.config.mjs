@@ -24,7 +24,7 @@ const mayImport = {
   formats: ["graph", "protocol"],
   cache: [],
   engines: ["graph", "primitives", "transforms", "cache"],
-  sources: ["graph", "primitives", "transforms", "cache", "protocol", "engines"],
+  sources: ["graph", "primitives", "transforms", "cache", "protocol", "engines", "formats"],
   worker: [
     ...["graph", "primitives", "transforms", "quantities", "planner", "analysis"],
     ...["sources", "engines", "protocol", "formats", "kernel", "cache", "devices"],

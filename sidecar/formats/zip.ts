@@ -172,8 +172,9 @@ function readDirectory(source: ByteSource): DirectoryEntry[] {
     `${source.name}: is truncated or damaged: the directory at the end of the archive is missing or cannot be read.`,
   );
   const read = (position: number, length: number): Buffer => {
+    if (position < 0 || length < 0 || position + length > source.size) throw damaged;
     const bytes = Buffer.alloc(length);
-    if (position < 0 || source.read(bytes, position) < length) throw damaged;
+    if (source.read(bytes, position) < length) throw damaged;
     return bytes;
   };
   // The end record is 22 bytes, and a comment of at most 64 KiB may follow it.
@@ -219,6 +220,8 @@ function readDirectory(source: ByteSource): DirectoryEntry[] {
         throw new ModelError(`${source.name}: member ${name} is encrypted.`);
       }
       const method = directory.readUInt16LE(position + 10);
+      // No member is larger than the archive, but what is packed may become so
+      if (offset + packed > source.size || (method === STORED && unpacked > packed)) throw damaged;
       entries.push({ name, method, checksum: directory.readUInt32LE(position + 16), packed, size: unpacked, offset });
       position += 46 + nameLength + extraLength + commentLength;
     }

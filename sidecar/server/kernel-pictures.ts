@@ -209,12 +209,7 @@ export class KernelPictures {
     return false;
   }
 
-  private async coarser(
-    view: KernelView,
-    places: Places,
-    at: TileAt,
-    signal: AbortSignal,
-  ): Promise<Made | null> {
+  private async coarser(view: KernelView, places: Places, at: TileAt, signal: AbortSignal): Promise<Made | null> {
     const { level, row, column } = at;
     const [height, width] = sizeOfTile(places, at);
     const sums = new Float64Array(height * width);

@@ -10,7 +10,9 @@ export { parseInputOption, type InputOption } from "./tfjs/inputs";
 
 const CODE = [".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"];
 
-const SUPPORTED = `TensorFlow.js code (${CODE.join(" ")}), saved TensorFlow.js models (model.json), and ONNX models (.onnx)`;
+const SUPPORTED =
+  `TensorFlow.js code (${CODE.join(" ")}), saved TensorFlow.js models (model.json), ONNX models (.onnx) ` +
+  "and models that torch.export.save wrote (.pt2)";
 
 /** Reads a model file of any kind that is supported. Throws a ModelError where the file or the model is at fault. */
 export async function loadModel(request: LoadRequest): Promise<Model> {
@@ -28,6 +30,10 @@ export async function loadModel(request: LoadRequest): Promise<Model> {
     // TensorFlow.js takes a while to load: only where it is needed
     const { loadTfjsModel } = await import("./tfjs");
     return loadTfjsModel({ ...request, file });
+  }
+  if (extension === ".pt2") {
+    const { loadTorchModel } = await import("./torch");
+    return loadTorchModel({ ...request, file });
   }
   throw new ModelError(`${request.file} is no model file that can be read; supported are ${SUPPORTED}`);
 }

@@ -4,7 +4,7 @@ import { messageOf, ModelError } from "../graph/errors";
 import { formatBytes } from "../protocol/text";
 import { isCodeFile } from "../sources/tfjs/bindings";
 import { placeOfError, userFrames } from "../sources/tfjs/places";
-import { generator } from "../sources/tfjs/random";
+import { generator } from "../sources/random";
 import { limitAllocations } from "./allocations";
 import { forbidEnding } from "./ending";
 import { endProcessGroup, faultOf, reportFault } from "./faults";

@@ -1,0 +1,102 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withFile } from "../../sidecar/formats/file";
+import { readNpy, tensorOf } from "../../sidecar/formats/npy";
+import { readNpz, writeNpy } from "../../sidecar/formats/npz";
+import type { Tensor } from "../../sidecar/graph/tensor";
+import type { Analysis } from "../../sidecar/protocol/analysis";
+import { difference } from "../laws";
+import { python } from "../tools";
+import { exported, type Exported } from "../torch/archives";
+import { kernelscope } from "./kernelscope";
+
+/** The command line on exported PyTorch models: the small ones of test/torch/models.py. */
+
+const PYTHON_TIMEOUT = 300_000;
+
+describe.skipIf(python === undefined)("kernelscope with models of torch.export", () => {
+  const folder = mkdtempSync(join(tmpdir(), "kernelscope-cli-torch-"));
+  const script = readFileSync("test/torch/models.py", "utf8").split("\n");
+  const lineOf = (text: string): number => script.findIndex((line) => line.includes(text)) + 1;
+  let files: Exported;
+  let x: string;
+
+  beforeAll(async () => {
+    files = await exported("models.py");
+    const { shape, data } = files.expected.get("evaluated<0")!;
+    x = join(folder, "x.npy");
+    writeNpy(x, { shape, dtype: "float32", data: Float32Array.from(data) });
+  }, PYTHON_TIMEOUT);
+  afterAll(() => {
+    files.remove();
+    rmSync(folder, { recursive: true });
+  });
+
+  function readArrays(file: string): Map<string, Tensor> {
+    return withFile(file, (archive) => {
+      return new Map(Array.from(readNpz(archive), ([name, npy]) => [name, tensorOf(readNpy(npy), "float32")!]));
+    });
+  }
+
+  it("analyze says what the model has, at the lines of its Python code", async () => {
+    const { status, out, err } = await kernelscope(["analyze", files.path("evaluated.pt2"), "--batch", "5", "--json"]);
+    expect([status, err]).toEqual([0, ""]);
+    const analysis = JSON.parse(out) as Analysis;
+    expect(analysis.model).toMatchObject({
+      format: "torch-export",
+      examplesCoupled: false,
+      framework: "PyTorch 2.13.0",
+    });
+    expect(analysis.inputs).toEqual([{ name: "x", shape: [5, 3], dtype: "float32" }]);
+    expect(analysis.outputs).toEqual([{ name: "output", shape: [5, 4], dtype: "float32" }]);
+    expect(analysis.parameters.map(({ name, source }) => [name, source?.line])).toEqual(
+      ["linear.weight", "linear.bias", "norm.weight", "norm.bias"].map((name) => [
+        name,
+        lineOf("self.norm(self.linear(x))"),
+      ]),
+    );
+    expect(analysis.strategies.find(({ strategy }) => strategy === "vmap(jacrev)")!.largest!.source).toMatchObject({
+      line: lineOf("self.norm(self.linear(x))"),
+    });
+  });
+
+  it("jacobian and ntk agree", async () => {
+    const [jacobian, kernel] = [join(folder, "jac.npz"), join(folder, "ntk.npy")];
+    const one = await kernelscope(["jacobian", files.path("evaluated.pt2"), "--inputs", x, "--out", jacobian]);
+    expect([one.status, one.err]).toEqual([0, ""]);
+    const two = await kernelscope(["ntk", files.path("evaluated.pt2"), "--x1", x, "--out", kernel]);
+    expect([two.status, two.err]).toEqual([0, ""]);
+    const product = new Float64Array(3 * 3 * 4 * 4);
+    for (const { shape, data } of readArrays(jacobian).values()) {
+      const size = data.length / 12;
+      expect(shape.slice(0, 2)).toEqual([3, 4]);
+      for (let at = 0; at < product.length; at++) {
+        const [n, m, p, q] = [at / 48, (at / 16) % 3, (at / 4) % 4, at % 4].map(Math.floor);
+        for (let k = 0; k < size; k++) product[at] += data[(4 * n + p) * size + k] * data[(4 * m + q) * size + k];
+      }
+    }
+    const found = withFile(kernel, (file) => tensorOf(readNpy(file), "float32")!);
+    expect(difference([found], [{ shape: [3, 3, 4, 4], dtype: "float64", data: product }])).toBeLessThan(1e-5);
+  });
+
+  it("coupled examples have a Jacobian of the whole batch, and no kernel", async () => {
+    const out = join(folder, "coupled.npz");
+    const { status } = await kernelscope(["jacobian", files.path("training.pt2"), "--inputs", x, "--out", out]);
+    expect(status).toBe(0);
+    expect(readArrays(out).get("norm.bias")!.shape).toEqual([3, 4, 4]);
+    const { status: refused, err } = await kernelscope(["ntk", files.path("training.pt2"), "--x1", x, "--out", out]);
+    expect(refused).toBe(1);
+    expect(err).toContain("batch normalisation in training mode");
+  });
+
+  it("what cannot be read is an error with the user's line", async () => {
+    const { status, err } = await kernelscope(["analyze", files.path("unknown.pt2")]);
+    expect(status).toBe(1);
+    expect(err).toContain(
+      `models.py:${lineOf("torch.linalg.svd")}: the operator aten.linalg_svd.default is not supported`,
+    );
+    expect(err.trim().split("\n")).toHaveLength(1);
+  });
+});
