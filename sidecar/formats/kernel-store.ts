@@ -119,9 +119,19 @@ export class KernelStore {
   }
 
   async read(row: number, column: number): Promise<KernelTileData> {
-    const { data, shape } = await zarr.get(this.kernel, this.selection(row, column));
+    // A tile is a chunk, which at the edge of the kernel is filled up
+    const rest = this.layout.shape.slice(2);
+    const chunk = await this.kernel.getChunk([row, column, ...rest.map(() => 0)]);
+    const [rows, columns] = [this.span(0, row).count, this.span(1, column).count];
+    const entry = sizeOf(rest);
     const norms = await this.readNorms(row, column);
-    return { row, column, shape, data: data, norms };
+    return {
+      row,
+      column,
+      shape: [rows, columns, ...rest],
+      data: firstOf(chunk.data, { rows, length: columns * entry, stride: this.layout.tile * entry }),
+      norms,
+    };
   }
 
   /** What one tile adds to the sums of each parameter's squared Jacobians. */
@@ -168,6 +178,17 @@ export class KernelStore {
 
 function tilesOf({ shape, tile }: KernelLayout): [number, number] {
   return [Math.ceil(shape[0] / tile), Math.ceil(shape[1] / tile)];
+}
+
+/** The beginnings of some rows of numbers, side by side; of whole rows without a copy. */
+function firstOf(
+  data: Float32Array,
+  { rows, length, stride }: { readonly rows: number; readonly length: number; readonly stride: number },
+): Float32Array {
+  if (length === stride) return data.subarray(0, rows * length);
+  const first = new Float32Array(rows * length);
+  for (let row = 0; row < rows; row++) first.set(data.subarray(row * stride, row * stride + length), row * length);
+  return first;
 }
 
 function stridesOf(shape: Shape): number[] {

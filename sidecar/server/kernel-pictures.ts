@@ -11,6 +11,12 @@ const tileSide = 256;
 /** Bytes of numbers that are kept of one kernel, so that they need not be read again. */
 const keptBytes = 128 * 2 ** 20;
 
+/**
+ * Up to this level a tile is made of the pairs themselves: in between there would be 64 tiles for each of them, which take longer
+ * than the pairs.
+ */
+const directLevel = 3;
+
 export interface KernelKind {
   readonly form: NtkForm;
   /** Of the form `trace`. */
@@ -53,8 +59,8 @@ type Made = Omit<Means, "version"> & { readonly isWhole: boolean };
 type Chunk = readonly [number, number];
 
 /**
- * Pictures of a kernel on the disk, one number for each pair of examples, at any resolution: a tile of level k is made of the
- * four of level k - 1 that it covers. While the kernel is computed, only tiles with gaps are made again.
+ * Pictures of a kernel on the disk, one number for each pair of examples, at any resolution: a tile of a coarse level is made of
+ * the four of the level below that it covers. While the kernel is computed, only tiles with gaps are made again.
  */
 export class KernelPictures {
   /** By view and chunk: the numbers of its pairs. */
@@ -144,23 +150,37 @@ export class KernelPictures {
   /** The numbers of some pairs, row by row; NaN where one is not known. */
   async gather(view: KernelView, rows: Uint32Array, columns: Uint32Array, signal?: AbortSignal): Promise<Float32Array> {
     this.checkView(view);
-    const { tile } = this.store.layout;
     const values = new Float32Array(rows.length * columns.length).fill(NaN);
+    await this.each(view, rows, columns, signal, (place, other, value) => {
+      values[place * columns.length + other] = value;
+    });
+    return values;
+  }
+
+  /** Tells the known ones of some pairs, by their places in `rows` and `columns`, chunk by chunk. */
+  private async each(
+    view: KernelView,
+    rows: Uint32Array,
+    columns: Uint32Array,
+    signal: AbortSignal | undefined,
+    tell: (place: number, other: number, value: number) => void,
+  ): Promise<void> {
+    const { tile } = this.store.layout;
     const [down, across] = [grouped(rows, tile), grouped(columns, tile)];
     for (const [chunkRow, inRow] of down) {
       for (const [chunkColumn, inColumn] of across) {
         if (!this.known.has(this.numberOf([chunkRow, chunkColumn]))) continue;
+        // Whoever else asks is answered in between
+        await nextTurn();
         const numbers = await this.read(view, [chunkRow, chunkColumn]);
         signal?.throwIfAborted();
         const width = this.store.span(1, chunkColumn).count;
         for (const place of inRow) {
           const from = (rows[place] - chunkRow * tile) * width - chunkColumn * tile;
-          const to = place * columns.length;
-          for (const other of inColumn) values[to + other] = numbers[from + columns[other]];
+          for (const other of inColumn) tell(place, other, numbers[from + columns[other]]);
         }
       }
     }
-    return values;
   }
 
   /** Null where nothing is known. */
@@ -171,28 +191,34 @@ export class KernelPictures {
     if (kept !== undefined && (kept.version === null || kept.version === version)) return kept;
     signal.throwIfAborted();
     const made =
-      at.level === 0 ? await this.finest(view, places, at, signal) : await this.coarser(view, places, at, signal);
+      at.level <= directLevel
+        ? await this.direct(view, places, at, signal)
+        : await this.coarser(view, places, at, signal);
     if (made === null) return null;
     const means = { ...made, version: made.isWhole ? null : version };
     this.means.set(key, means, means.values.byteLength + means.counts.byteLength);
     return means;
   }
 
-  private async finest(
-    view: KernelView,
-    { rows, columns }: Places,
-    { row, column }: TileAt,
-    signal: AbortSignal,
-  ): Promise<Made | null> {
-    const own = rows.subarray(row * tileSide, (row + 1) * tileSide);
-    const others = columns.subarray(column * tileSide, (column + 1) * tileSide);
-    if (!this.isAnyKnown(own, others)) return null;
-    // A picture is of many of these: whoever else asks is answered in between
-    await nextTurn();
-    const values = await this.gather(view, own, others, signal);
-    const counts = new Uint32Array(values.length);
-    for (let at = 0; at < values.length; at++) counts[at] = Number.isNaN(values[at]) ? 0 : 1;
-    return { rows: own.length, columns: others.length, values, counts, isWhole: !counts.includes(0) };
+  /** From the pairs themselves, each of which is looked at once. */
+  private async direct(view: KernelView, places: Places, at: TileAt, signal: AbortSignal): Promise<Made | null> {
+    const { level, row, column } = at;
+    const side = tileSide * 2 ** level;
+    const rows = places.rows.subarray(row * side, (row + 1) * side);
+    const columns = places.columns.subarray(column * side, (column + 1) * side);
+    if (!this.isAnyKnown(rows, columns)) return null;
+    const [height, width] = sizeOfTile(places, at);
+    const sums = new Float64Array(height * width);
+    const counts = new Uint32Array(height * width);
+    await this.each(view, rows, columns, signal, (place, other, value) => {
+      // NaN is not known
+      if (value !== value) return;
+      const entry = (place >> level) * width + (other >> level);
+      sums[entry] += value;
+      counts[entry]++;
+    });
+    const pairs = counts.reduce((sum, count) => sum + count, 0);
+    return { ...meansFrom(height, width, sums, counts), isWhole: pairs === rows.length * columns.length };
   }
 
   private isAnyKnown(rows: Uint32Array, columns: Uint32Array): boolean {
@@ -234,14 +260,7 @@ export class KernelPictures {
       }
     }
     if (!isKnown) return null;
-    // 0 / 0 is NaN: nothing is known
-    return {
-      rows: height,
-      columns: width,
-      values: Float32Array.from(sums, (sum, i) => sum / counts[i]),
-      counts,
-      isWhole,
-    };
+    return { ...meansFrom(height, width, sums, counts), isWhole };
   }
 
   /** The numbers of a chunk that is there. Asked for twice at a time, it is read once. */
@@ -329,6 +348,16 @@ function grouped(examples: Uint32Array, tile: number): Map<number, number[]> {
     else group.push(place);
   });
   return groups;
+}
+
+function meansFrom(
+  rows: number,
+  columns: number,
+  sums: Float64Array,
+  counts: Uint32Array,
+): Pick<Means, "rows" | "columns" | "values" | "counts"> {
+  // 0 / 0 is NaN: nothing is known
+  return { rows, columns, values: Float32Array.from(sums, (sum, entry) => sum / counts[entry]), counts };
 }
 
 /** Rows and columns. */
