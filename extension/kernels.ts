@@ -1,17 +1,24 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import type { ModelRef, NtkRequest } from "../sidecar/protocol/messages";
+import type { ModelState, NtkRequest } from "../sidecar/protocol/messages";
 import type { KernelInfo } from "../sidecar/protocol/ntk";
 import type { Sidecar } from "./sidecar";
+import type { Store } from "./store";
 
 /** What a kernel is computed from: all but where it is kept, and the run that computes it. */
 export type KernelRequest = Omit<NtkRequest, "run" | "kernel" | "folder">;
 
-/** By the kernel's id. */
-type Requests = Readonly<Record<string, KernelRequest>>;
+/** What a kernel was computed from, and of which texts of the model's files, by their digests. */
+interface Origin {
+  readonly request: KernelRequest;
+  readonly digests: ModelState["digests"];
+}
 
-const REQUESTS = "kernels";
+/** By the kernel's id. */
+type Origins = Readonly<Record<string, Origin>>;
+
+const ORIGINS = "kernels";
 
 /**
  * The kernels that were computed in this workspace, and those that are being computed. The sidecar keeps each in a folder of its
@@ -27,6 +34,7 @@ export class Kernels implements vscode.Disposable {
   /** @param memory in which it is kept what each kernel was computed from */
   constructor(
     private readonly sidecar: Sidecar,
+    private readonly store: Store,
     private readonly folder: vscode.Uri,
     private readonly memory: vscode.Memento,
   ) {
@@ -49,14 +57,21 @@ export class Kernels implements vscode.Disposable {
 
   /** What a kernel was computed from; undefined where it was computed in another workspace, or by another version. */
   requestOf(id: string): KernelRequest | undefined {
-    return this.memory.get<Requests>(REQUESTS, {})[id];
+    return this.origins[id]?.request;
+  }
+
+  /** Whether the model has changed since, as far as is known of it now. */
+  isStale({ id, model }: KernelInfo): boolean {
+    const now = this.store.find(model)?.digests ?? {};
+    return Object.entries(this.origins[id]?.digests ?? {}).some(([file, digest]) => (now[file] ?? digest) !== digest);
   }
 
   /** The id of the kernel that this gives, and the folder that it is kept in: the same for the same request. */
   async remember(request: KernelRequest): Promise<Pick<NtkRequest, "kernel" | "folder">> {
     const { title: _title, ...asked } = request;
     const kernel = createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 16);
-    await this.memory.update(REQUESTS, { ...this.memory.get<Requests>(REQUESTS, {}), [kernel]: request });
+    const digests = this.store.find(request.model)?.digests ?? {};
+    await this.memory.update(ORIGINS, { ...this.origins, [kernel]: { request, digests } });
     return { kernel, folder: join(this.folder.fsPath, kernel) };
   }
 
@@ -70,8 +85,8 @@ export class Kernels implements vscode.Disposable {
     const parts = this.all().filter(({ part }) => part?.of === id);
     for (const each of [...parts.map((info) => info.id), id]) {
       await this.sidecar.request("kernelscope/removeKernel", { id: each });
-      const { [each]: _gone, ...others } = this.memory.get<Requests>(REQUESTS, {});
-      await this.memory.update(REQUESTS, others);
+      const { [each]: _gone, ...others } = this.origins;
+      await this.memory.update(ORIGINS, others);
       this.known.delete(each);
       this.changes.fire(each);
     }
@@ -80,6 +95,10 @@ export class Kernels implements vscode.Disposable {
   dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
     this.changes.dispose();
+  }
+
+  private get origins(): Origins {
+    return this.memory.get<Origins>(ORIGINS, {});
   }
 
   private set(info: KernelInfo): void {
@@ -118,8 +137,4 @@ export class Kernels implements vscode.Disposable {
       if (info.status === "running") this.set({ ...info, status: "cancelled" });
     }
   }
-}
-
-export function sameModel(a: ModelRef, b: ModelRef): boolean {
-  return a.uri === b.uri && a.export === b.export;
 }

@@ -48,7 +48,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const devices = new Devices(sidecar);
   // Beside the results of models where there is a workspace
   const kernelsFolder = vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "kernels");
-  const kernels = new Kernels(sidecar, kernelsFolder, context.workspaceState);
+  const kernels = new Kernels(sidecar, known, kernelsFolder, context.workspaceState);
   const app: App = { context, log, sidecar, store: known, devices, runs: new Runs(sidecar), kernels };
   const startFor = (document: vscode.TextDocument): void => {
     // A failure has been shown

@@ -91,6 +91,8 @@ class Panel {
       onSettings(update),
       kernels.onDidChange((id) => {
         if (this.isReady) this.post({ type: "kernel", id, info: kernels.find(id) ?? null });
+        // Whether it is stale
+        update();
       }),
       sidecar.on("kernelscope/plan", ({ id, plan }) => {
         if (id === this.planning?.id) this.post({ type: "plan", id, plan });
@@ -152,7 +154,7 @@ class Panel {
   }
 
   private state(): PanelState {
-    const { store, runs, devices, sidecar } = this.app;
+    const { store, runs, devices, sidecar, kernels } = this.app;
     const { uri, export: name } = this.model;
     return {
       model: store.find(this.model) ?? unknown(this.model),
@@ -161,6 +163,10 @@ class Panel {
       device: devices.current,
       devices: devicesOf(this.app),
       chosen: chosenFor(this.model),
+      staleKernels: kernels
+        .all()
+        .filter((info) => kernels.isStale(info))
+        .map(({ id }) => id),
       runs: runs.all().filter(({ model }) => model.uri === uri && model.export === name),
       trusted: vscode.workspace.isTrusted,
       running: sidecar.state !== "failed",

@@ -48,6 +48,8 @@ export interface PanelState {
   /** How the Jacobian is to be computed, where the user has said so. */
   readonly chosen: { readonly strategy: StrategyAnalysis["strategy"]; readonly chunk: number | null } | null;
   readonly runs: readonly RunState[];
+  /** Ids of kernels whose model has changed since they were computed. */
+  readonly staleKernels: readonly string[];
   /** Whether code of the workspace may be run. */
   readonly trusted: boolean;
   /** Whether the sidecar answers. */

@@ -237,6 +237,7 @@ export function stateOf(
     devices: [],
     chosen: null,
     runs: [],
+    staleKernels: [],
     trusted: true,
     running: true,
     ...change,

@@ -6,7 +6,7 @@ import { extentOf } from "../kernel/source";
 import { kernelView } from "../kernel/view";
 import { firstChoice } from "../kernel/view-state";
 import type { ViewContext } from "../view";
-import { button } from "../widgets";
+import { button, icon, link } from "../widgets";
 
 /** The kernels of the model that have been computed, or are: one of them, or one beside another. */
 export function kernelsSection(context: ViewContext): Child {
@@ -38,6 +38,17 @@ export function kernelsSection(context: ViewContext): Child {
       ),
       actions(whole, context),
     ),
+    state.staleKernels.includes(whole.id)
+      ? h(
+          "div",
+          { key: "stale", class: "callout", role: "status" },
+          icon("history"),
+          h("span", {}, "The model has changed since this kernel was computed. "),
+          link("Compute again", `Compute the kernel of ${whole.title} again`, () =>
+            post({ type: "continueKernel", kernel: whole.id }),
+          ),
+        )
+      : null,
     parameter !== null && part === null
       ? h(
           "p",
