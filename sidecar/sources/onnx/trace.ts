@@ -53,12 +53,13 @@ export function traceOnnx(subject: OnnxSubject, batch: number | null, shapes?: r
     const axis = outputBatchAxis(subject, index, value.shape);
     if (batch !== null) return axis > 0 ? ops.moveAxis(builder, value, axis, 0) : value;
     if (!isBatched) return value;
-    if (shapes) return ops.reshape(builder, value, shapes[index]);
-    if (value.shape[axis] !== 1) {
+    const hasBatch = shapes ? sizeOf(value.shape) === sizeOf(shapes[index]) : value.shape[axis] === 1;
+    if (!hasBatch) {
       throw new NoBatchAxis(
         `the output ${info.name ?? ""} has the shape ${formatShape(value.shape)} at a batch of one, without a batch axis`,
       );
     }
+    if (shapes) return ops.reshape(builder, value, shapes[index]);
     return ops.reshape(
       builder,
       value,
