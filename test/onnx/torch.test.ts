@@ -155,7 +155,7 @@ describe.skipIf(python === undefined)("ONNX files of PyTorch's", () => {
       writeFileSync(path("half.onnx"), whole.subarray(0, whole.length / 2));
       const { status, err } = await kernelscope(["analyze", path("half.onnx")]);
       expect(status).toBe(1);
-      expect(err).toMatch(/^\S*half\.onnx: is no whole ONNX model \(.*\); export it again\n$/);
+      expect(err).toMatch(/^\S*half\.onnx:1: this is no whole ONNX model \(.*\); export it again\n$/);
       const text = await kernelscope(["analyze", write("text.onnx", "text")]);
       expect(text.status).toBe(1);
       const bound = await kernelscope(["analyze", `${mlp}#net`]);

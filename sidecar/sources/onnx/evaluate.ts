@@ -1,9 +1,9 @@
-import { inferShapes } from "../../primitives";
-import { messageOf, ModelError } from "../../graph/errors";
 import { Builder } from "../../graph/builder";
+import { messageOf, ModelError } from "../../graph/errors";
 import type { Attributes, Source, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { formatShape, isFloat, newArray, sizeOf, type Shape } from "../../graph/types";
+import { inferShapes } from "../../primitives";
 import {
   Call,
   constantOf,
@@ -14,7 +14,7 @@ import {
   type Reading,
   type TensorItem,
 } from "./call";
-import type { ElementType } from "./element-types";
+import { smallFloats, type ElementType } from "./element-types";
 import { KnownElements } from "./known";
 import type {
   AttributeMessage,
@@ -79,6 +79,7 @@ export class Evaluation {
   readonly builder: Builder = new BoundedBuilder();
   /** By name, in the order of their first use. */
   readonly weights = new Map<string, ReadWeight>();
+  private readonly byValue = new Map<Value, ReadWeight>();
   readonly notes = new Set<string>();
   private readonly known = new KnownElements(this.builder);
   private readonly functions: ReadonlyMap<string, FunctionMessage>;
@@ -143,7 +144,10 @@ export class Evaluation {
   private weight(name: string, tensor: Tensor, type: ElementType): TensorItem {
     const value: Value = { shape: tensor.shape, dtype: tensor.dtype };
     this.known.give(value, tensor);
-    this.weights.set(name, { name, role: this.operands.get(name) ?? "parameter", value, tensor, user: null });
+    if (smallFloats[type]) this.notes.add(`numbers of the type ${type} are computed as float32`);
+    const weight: ReadWeight = { name, role: this.operands.get(name) ?? "parameter", value, tensor, user: null };
+    this.weights.set(name, weight);
+    this.byValue.set(value, weight);
     return { kind: "tensor", value, type };
   }
 
@@ -153,8 +157,9 @@ export class Evaluation {
     attributes: ReadonlyMap<string, AttributeMessage>,
     opsets: readonly OperatorSetMessage[],
   ): void {
-    if (++this.depth > DEEPEST)
+    if (++this.depth > DEEPEST) {
       throw new ModelError("its graphs or functions are nested without end; export the model again");
+    }
     for (const node of nodes) {
       const source = this.placeOf(node);
       const outputs = this.builder.at(source, () => this.evaluateNode(node, source, scope, attributes, opsets));
@@ -201,8 +206,8 @@ export class Evaluation {
       const version = opsets.find(
         ({ domain = "" }) => domain === (node.domain ?? "") || (isStandard && (domain === "" || domain === "ai.onnx")),
       )?.version;
-      const operator = isStandard ? operators[node.opType ?? ""] : undefined;
-      if (operator === undefined || !Object.hasOwn(operators, node.opType ?? "")) {
+      const operator = isStandard && Object.hasOwn(operators, node.opType ?? "") ? operators[node.opType ?? ""] : null;
+      if (operator === null) {
         const domain = isStandard ? "" : ` of the domain ${node.domain}`;
         throw new Unsupported(`there is no rule for the operator ${node.opType}${domain}; export the model without it`);
       }
@@ -305,13 +310,12 @@ export class Evaluation {
     before: number,
   ): void {
     if (this.builder.equations.length === before) return;
-    node.input.forEach((name, index) => {
-      const weight = this.weights.get(name);
-      const item = inputs[index];
-      if (weight?.user !== null || item?.kind !== "tensor" || item.value !== weight.value) return;
+    for (const item of inputs) {
+      const weight = item?.kind === "tensor" ? this.byValue.get(item.value) : undefined;
+      if (weight?.user !== null) continue;
       const shapes = outputs.slice(0, 1).flatMap((output) => (output?.kind === "tensor" ? [output.value.shape] : []));
       weight.user = { node, source, outputs: shapes };
-    });
+    }
   }
 }
 

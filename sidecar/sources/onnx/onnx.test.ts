@@ -473,9 +473,12 @@ describe("what is refused", () => {
   it("what is no ONNX file at all", async () => {
     const file = join(folder, "text.onnx");
     writeFileSync(file, "no model, but a line of text\n");
-    await expect(load(file)).rejects.toThrow(/text.onnx: (is no whole ONNX model|holds no ONNX model)/);
+    await expect(load(file)).rejects.toMatchObject({
+      message: expect.stringMatching(/^this is no (whole )?ONNX model/) as string,
+      source: { file },
+    });
     writeFileSync(file, "");
-    await expect(load(file)).rejects.toThrow(/text.onnx: holds no ONNX model/);
+    await expect(load(file)).rejects.toThrow(/^this is no ONNX model/);
     await expect(loadModel({ file: write(dense), export: "model", inputs: [], batch: 1 })).rejects.toThrow(
       /no binding model/,
     );
