@@ -69,7 +69,8 @@ export function traceCase(
 ): { graph: Graph; values: Tensor[] } {
   const file = join(path, "model.onnx");
   const message = readModelFile(file);
-  const whole = message.graph!;
+  const initialized = new Set(message.graph!.initializer.map(({ name }) => name));
+  const whole = { ...message.graph!, input: message.graph!.input.filter(({ name }) => !initialized.has(name)) };
   const messages = whole.input.map(({ name = "", type }, index) =>
     readMessage(path, `input_${set}_${index}`, name, type),
   );

@@ -49,7 +49,7 @@ describe.skipIf(python === undefined)("ONNX's operator tests", () => {
     execFileSync(python!, ["test/onnx/export_cases.py", folder], { stdio: ["ignore", "ignore", "pipe"] });
     const engine = createReferenceEngine();
     for (const name of caseNames(folder)) results.push(await runCase(folder, name, engine));
-  }, 180_000);
+  }, 240_000);
 
   it("pass, but for those with a reason not to", () => {
     const failed = results.filter(({ reason }) => reason !== null);

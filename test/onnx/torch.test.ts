@@ -55,7 +55,7 @@ describe.skipIf(python === undefined)("ONNX files of PyTorch's", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   beforeAll(() => {
     execFileSync(python!, [script, folder], { stdio: ["ignore", "ignore", "pipe"] });
-  }, 120_000);
+  }, 240_000);
 
   const read = async (name: string) => {
     const file = join(folder, `${name}.onnx`);

@@ -23,10 +23,11 @@ import type {
   ModelMessage,
   NodeMessage,
   OperatorSetMessage,
+  TensorMessage,
 } from "./messages";
 import { operators } from "./operators";
 import { placeOfNode } from "./places";
-import { readTensor, type FileTensors, type TypedTensor } from "./tensors";
+import type { FileTensors, TypedTensor } from "./tensors";
 import { weightOperands } from "./weights";
 
 /** A weight as the graph has it, and the node that uses it first. */
@@ -46,7 +47,11 @@ const MOST_ELEMENTS = 2 ** 45;
 /** Elements of a weight that the file gives by one number and a shape. */
 const MOST_FILLED = 2 ** 27;
 
-type Scope = Map<string, Item>;
+/** What names stand for in a graph; a subgraph knows those of the graphs that it is in. */
+interface Scope {
+  readonly items: Map<string, Item>;
+  readonly outer: Scope | null;
+}
 
 /** Refuses what a damaged or a hostile file may ask for, before it is made. */
 class BoundedBuilder extends Builder {
@@ -84,6 +89,8 @@ export class Evaluation {
   private readonly known = new KnownElements(this.builder);
   private readonly functions: ReadonlyMap<string, FunctionMessage>;
   private readonly initializers = new Map<string, () => TypedTensor>();
+  /** Those of graphs inside of the model's. */
+  private readonly inner = new Map<TensorMessage, TensorItem>();
   private readonly operands: ReadonlyMap<string, "parameter" | "buffer">;
   private readonly places = new Map<NodeMessage, Source | null>();
   private depth = 0;
@@ -105,7 +112,7 @@ export class Evaluation {
 
   /** The graph's outputs, given the inputs that are no initialisers. */
   run(inputs: ReadonlyMap<string, TensorItem>): TensorItem[] {
-    const scope: Scope = new Map(inputs);
+    const scope: Scope = { items: new Map(inputs), outer: null };
     this.evaluateNodes(this.graph.node, scope, new Map(), this.model.opsetImport);
     return this.graph.output.map(({ name = "" }) => {
       const item = this.lookUp(scope, name);
@@ -124,8 +131,10 @@ export class Evaluation {
   }
 
   private lookUp(scope: Scope, name: string): Item | null {
-    const item = scope.get(name);
-    if (item !== undefined) return item;
+    for (let inner: Scope | null = scope; inner !== null; inner = inner.outer) {
+      const item = inner.items.get(name);
+      if (item !== undefined) return item;
+    }
     const read = this.initializers.get(name);
     return read === undefined ? null : this.initializer(name, read());
   }
@@ -165,7 +174,7 @@ export class Evaluation {
       const outputs = this.builder.at(source, () => this.evaluateNode(node, source, scope, attributes, opsets));
       node.output.forEach((name, index) => {
         const item = outputs[index] ?? null;
-        if (name !== "" && item !== null) scope.set(name, item);
+        if (name !== "" && item !== null) scope.items.set(name, item);
       });
     }
     this.depth--;
@@ -236,10 +245,10 @@ export class Evaluation {
     items: readonly (Item | null)[],
     attributes: readonly AttributeMessage[],
   ): (Item | null)[] {
-    const scope: Scope = new Map();
+    const scope: Scope = { items: new Map(), outer: null };
     own.input.forEach((name, index) => {
       const item = items[index] ?? null;
-      if (item !== null) scope.set(name, item);
+      if (item !== null) scope.items.set(name, item);
     });
     const given = new Map([...own.attributeProto, ...attributes].map((attribute) => [attribute.name ?? "", attribute]));
     const missing = new Set(own.input.filter((_, index) => (items[index] ?? null) === null));
@@ -248,7 +257,7 @@ export class Evaluation {
       input: node.input.map((name) => (missing.has(name) ? "" : name)),
     }));
     this.evaluateNodes(nodes, scope, given, own.opsetImport);
-    return own.output.map((name) => scope.get(name) ?? null);
+    return own.output.map((name) => scope.items.get(name) ?? null);
   }
 
   private subgraph(
@@ -258,14 +267,18 @@ export class Evaluation {
     attributes: ReadonlyMap<string, AttributeMessage>,
     opsets: readonly OperatorSetMessage[],
   ): Item[] {
-    const scope: Scope = new Map(outer);
+    const scope: Scope = { items: new Map(), outer };
     graph.input.forEach(({ name = "" }, index) => {
       const item = inputs[index] ?? null;
-      if (item !== null) scope.set(name, item);
+      if (item !== null) scope.items.set(name, item);
     });
     for (const message of graph.initializer) {
-      const { data, shape, dtype, type } = readTensor(message, this.tensors.file);
-      scope.set(message.name ?? "", { kind: "tensor", value: constantOf(this.builder, data, shape, dtype), type });
+      let item = this.inner.get(message);
+      if (item === undefined) {
+        item = this.initializer(this.freeName(message.name ?? ""), this.tensors.initializer(message));
+        this.inner.set(message, item);
+      }
+      scope.items.set(message.name ?? "", item);
     }
     this.evaluateNodes(graph.node, scope, attributes, opsets);
     return graph.output.map(({ name = "" }) => {
@@ -273,6 +286,13 @@ export class Evaluation {
       if (item === null) throw new ModelError(`no node of its graph gives ${name}`);
       return item;
     });
+  }
+
+  /** Graphs inside of others have names of their own, which parameters have not. */
+  private freeName(name: string): string {
+    let free = name;
+    for (let number = 1; this.weights.has(free) || this.initializers.has(free); number++) free = `${name}_${number}`;
+    return free;
   }
 
   /** A constant that stands in a weight's place is a weight, though a node makes it. */
