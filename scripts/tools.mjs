@@ -1,5 +1,5 @@
 // The tools that tests compare with and run on, as environment variables:
-//   KERNELSCOPE_PYTHON                 an interpreter with NumPy, PyTorch and JAX
+//   KERNELSCOPE_PYTHON                 an interpreter with NumPy, PyTorch, JAX and ONNX
 //   KERNELSCOPE_TFJS_NODE              the folder of a built @tensorflow/tfjs-node-gpu
 //   KERNELSCOPE_CHROMIUM               the executable of a Chromium
 //   VK_ICD_FILENAMES, XDG_RUNTIME_DIR  a software GPU for WebGPU

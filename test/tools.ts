@@ -1,7 +1,7 @@
 // The tools that tests run beside our own code; scripts/tools.mjs sets them up. `undefined` where this machine has none:
 // guard with describe.skipIf(python === undefined).
 
-/** A Python interpreter with NumPy, PyTorch and JAX. */
+/** A Python interpreter with NumPy, PyTorch, JAX and ONNX. */
 export const python = process.env.KERNELSCOPE_PYTHON;
 
 /** The folder of a built @tensorflow/tfjs-node-gpu. */

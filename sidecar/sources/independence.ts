@@ -97,8 +97,13 @@ async function traceOne<T extends BatchTraced>(subject: Traceable<T>): Promise<T
     return await subject.trace(null);
   } catch (error) {
     if (!(error instanceof NoBatchAxis)) throw error;
-    const shapes = await squeezedShapes(subject);
-    return shapes && subject.trace(null, shapes);
+  }
+  const shapes = await squeezedShapes(subject);
+  try {
+    return shapes && (await subject.trace(null, shapes));
+  } catch (error) {
+    if (!(error instanceof NoBatchAxis)) throw error;
+    return null;
   }
 }
 

@@ -33,7 +33,7 @@ describe.skipIf(python === undefined)("the onnx package's light nets", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   beforeAll(() => {
     execFileSync(python!, ["test/onnx/light_models.py", folder], { stdio: ["ignore", "ignore", "pipe"] });
-  }, 120_000);
+  }, 240_000);
 
   it.each(Object.entries(nets))("%s", { timeout: 120_000 }, async (name, elements) => {
     const file = join(folder, `${name}.onnx`);

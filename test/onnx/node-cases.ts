@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Engine } from "../../sidecar/engines/engine";
 import { modelProto } from "../../sidecar/engines/onnxruntime/onnx/schema";
 import { messageOf, ModelError } from "../../sidecar/graph/errors";
+import type { Graph } from "../../sidecar/graph/graph";
 import type { Tensor } from "../../sidecar/graph/tensor";
 import { formatShape, isFloat, sameShape } from "../../sidecar/graph/types";
 import { ElementsNeeded } from "../../sidecar/sources/onnx/call";
@@ -60,46 +61,54 @@ function operatorOf(folder: string, name: string): string {
   return domain === "" ? opType : `${domain}.${opType}`;
 }
 
-async function runOnce(path: string, constants: CaseResult["constants"], engine: Engine): Promise<void> {
-  const message = readModelFile(join(path, "model.onnx"));
-  const graph = message.graph!;
-  const { rtol, atol } = JSON.parse(readFileSync(join(path, "tolerance.json"), "utf8")) as {
-    rtol: number;
-    atol: number;
+/** A case's graph, with the values of its arguments in one of its sets of data. */
+export function traceCase(
+  path: string,
+  constants: CaseResult["constants"],
+  set = 0,
+): { graph: Graph; values: Tensor[] } {
+  const file = join(path, "model.onnx");
+  const message = readModelFile(file);
+  const initialized = new Set(message.graph!.initializer.map(({ name }) => name));
+  const whole = { ...message.graph!, input: message.graph!.input.filter(({ name }) => !initialized.has(name)) };
+  const messages = whole.input.map(({ name = "", type }, index) =>
+    readMessage(path, `input_${set}_${index}`, name, type),
+  );
+  const isConstant = messages.map(({ dataType }) => {
+    const dtype = dtypeOfElements(elementTypeOf(dataType));
+    return constants === "all" || (constants === "integers" && (dtype === null || !isFloat(dtype)));
+  });
+  const graph: GraphMessage = {
+    ...whole,
+    initializer: [...whole.initializer, ...messages.filter((_, index) => isConstant[index])],
+    input: whole.input.filter((_, index) => !isConstant[index]),
   };
+  const given = messages.filter((_, index) => !isConstant[index]).map((each) => readTensor(each, file));
+  const inputs = graph.input.map(({ name = "" }, index) => inputFor(name, given[index]));
+  const tensors = new FileTensors(file);
+  const traced = traceOnnx({ tensors, message, graph, inputs, frozenBatch: null, batchSymbol: null }, null);
+  return { graph: traced.graph, values: [...given, ...traced.weights.map(({ tensor }) => tensor)] };
+}
+
+async function runOnce(path: string, constants: CaseResult["constants"], engine: Engine): Promise<void> {
+  const file = join(path, "model.onnx");
+  const { output } = readModelFile(file).graph!;
+  const { rtol, atol } = JSON.parse(readFileSync(join(path, "tolerance.json"), "utf8")) as Tolerance;
   for (let set = 0; existsSync(join(path, `output_${set}_0.pb`)); set++) {
-    const messages = graph.input.map(({ name = "", type }, index) =>
-      readMessage(path, `input_${set}_${index}`, name, type),
-    );
-    const isConstant = messages.map(({ dataType }) => {
-      const dtype = dtypeOfElements(elementTypeOf(dataType));
-      return constants === "all" || (constants === "integers" && (dtype === null || !isFloat(dtype)));
-    });
-    const own: GraphMessage = {
-      ...graph,
-      initializer: [...graph.initializer, ...messages.filter((_, index) => isConstant[index])],
-      input: graph.input.filter((_, index) => !isConstant[index]),
-    };
-    const file = join(path, "model.onnx");
-    const given = messages.filter((_, index) => !isConstant[index]).map((each) => readTensor(each, file));
-    const inputs = own.input.map(({ name = "" }, index) => inputFor(name, given[index]));
-    const subject = {
-      tensors: new FileTensors(file),
-      message,
-      graph: own,
-      inputs,
-      frozenBatch: null,
-      batchSymbol: null,
-    };
-    const traced = traceOnnx(subject, null);
-    const executable = await engine.compile(traced.graph);
-    const outputs = await executable.run([...given, ...traced.weights.map(({ tensor }) => tensor)]);
+    const { graph, values } = traceCase(path, constants, set);
+    const executable = await engine.compile(graph);
+    const outputs = await executable.run(values);
     await executable.dispose();
-    graph.output.forEach(({ name = "", type }, index) => {
+    output.forEach(({ name = "", type }, index) => {
       const expected = readTensor(readMessage(path, `output_${set}_${index}`, name, type), file);
-      compare(outputs[index], expected, rtol, atol, name);
+      compare(outputs[index], expected, { rtol, atol }, name);
     });
   }
+}
+
+interface Tolerance {
+  readonly rtol: number;
+  readonly atol: number;
 }
 
 function readMessage(path: string, file: string, name: string, type: TypeMessage | undefined): TensorMessage {
@@ -114,7 +123,7 @@ function inputFor(name: string, { shape, dtype, type }: TypedTensor): OnnxInput 
 }
 
 /** As numpy.testing.assert_allclose has it: |actual - expected| <= atol + rtol |expected|, and no number equals none. */
-function compare(actual: Tensor, expected: TypedTensor, rtol: number, atol: number, name: string): void {
+function compare(actual: Tensor, expected: TypedTensor, { rtol, atol }: Tolerance, name: string): void {
   if (!sameShape(actual.shape, expected.shape)) {
     throw new ModelError(
       `${name} has the shape ${formatShape(actual.shape)} instead of ${formatShape(expected.shape)}`,

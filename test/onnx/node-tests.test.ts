@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createOnnxruntimeEngine } from "../../sidecar/engines/onnxruntime";
 import { createReferenceEngine } from "../../sidecar/engines/reference";
 import { python } from "../tools";
-import { caseNames, runCase, WRITTEN_OUT, type CaseResult } from "./node-cases";
-import { notPassing } from "./not-passing";
+import { derivativeError } from "./derivative";
+import { caseNames, runCase, traceCase, WRITTEN_OUT, type CaseResult } from "./node-cases";
+import { notPassing, notSmooth } from "./not-passing";
 
 /**
  * ONNX's own operator tests (onnx.backend.test.case.node) through the source and the reference engine, and a share of
@@ -17,9 +18,9 @@ import { notPassing } from "./not-passing";
 const DOCS = "docs/onnx.md";
 const [BEGIN, END] = ["<!-- operators -->", "<!-- /operators -->"];
 
-function reasonFor(name: string): string | null {
+function reasonFor(name: string, among = notPassing): string | null {
   const short = name.replace(/^test_/, "").replace(WRITTEN_OUT, "");
-  return notPassing.find(([pattern]) => pattern.test(short))?.[1] ?? null;
+  return among.find(([pattern]) => pattern.test(short))?.[1] ?? null;
 }
 
 function table(results: readonly CaseResult[]): string {
@@ -48,7 +49,7 @@ describe.skipIf(python === undefined)("ONNX's operator tests", () => {
     execFileSync(python!, ["test/onnx/export_cases.py", folder], { stdio: ["ignore", "ignore", "pipe"] });
     const engine = createReferenceEngine();
     for (const name of caseNames(folder)) results.push(await runCase(folder, name, engine));
-  }, 180_000);
+  }, 240_000);
 
   it("pass, but for those with a reason not to", () => {
     const failed = results.filter(({ reason }) => reason !== null);
@@ -65,6 +66,21 @@ describe.skipIf(python === undefined)("ONNX's operator tests", () => {
   it("fail with a sentence, never with a fault of ours", () => {
     expect(results.filter(({ reason }) => reason?.startsWith("fault"))).toEqual([]);
   });
+
+  it("have the derivatives that differences of their values have", async () => {
+    const engine = createReferenceEngine();
+    const wrong: string[] = [];
+    let count = 0;
+    for (const { name, reason, constants } of results) {
+      if (reason !== null || WRITTEN_OUT.test(name) || reasonFor(name, notSmooth) !== null) continue;
+      const { graph, values } = traceCase(join(folder, name), constants);
+      const error = await derivativeError(graph, values, engine);
+      if (error !== null) count++;
+      if (error !== null && !(error < 1e-4)) wrong.push(`${name}: ${error}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(count).toBeGreaterThan(700);
+  }, 180_000);
 
   it("pass with onnxruntime as the engine where they do with the reference: one in eight", async () => {
     const engine = await createOnnxruntimeEngine();

@@ -26,3 +26,20 @@ export const notPassing: readonly (readonly [pattern: RegExp, reason: string])[]
   [/^bitcast_(float64|int64|uint32)/, "integers of 64 bits, and unsigned ones of 32, have no bits of their own here"],
   [/^cast_e8m0_FLOAT(16)?_to/, "casts to float8e8m0 are not read"],
 ];
+
+/** Passing cases (named likewise) whose derivative is not what differences of values say, and why. */
+export const notSmooth: readonly (readonly [pattern: RegExp, reason: string])[] = [
+  [/^cast(like)?_|^quantizelinear_/, "rounds: derivatives pass as if it did not"],
+  [/^(floor|round|sign)|^hardmax|^gridsample(_volumetric)?_nearest/, "steps, whose derivative is 0, at the very step"],
+  [/^(elu|leakyrelu|selu|thresholdedrelu)_example/, "at a kink, where the slopes of both sides differ"],
+  [
+    /^(maxpool_3d_dilations|reduce_min_default_axes_keepdims_example|roialign)/,
+    "several elements are the largest at once",
+  ],
+  [
+    /deform_conv|^gridsample(_volumetric)?_(bilinear|aligncorners_true)/,
+    "between two elements, at the very place of one",
+  ],
+  [/^l2normalization_axis_0$/, "the direction of a vector that is 0"],
+  [/^mod_float_edge_cases/, "at a jump, and at infinities"],
+];

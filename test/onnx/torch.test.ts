@@ -1,16 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createReferenceEngine } from "../../sidecar/engines/reference";
 import { withFile } from "../../sidecar/formats/file";
 import { readNpy, tensorOf } from "../../sidecar/formats/npy";
-import { readNpz } from "../../sidecar/formats/npz";
+import { readNpz, writeNpy } from "../../sidecar/formats/npz";
 import { argumentsOf } from "../../sidecar/graph/graph";
 import type { Tensor } from "../../sidecar/graph/tensor";
+import type { Analysis } from "../../sidecar/protocol/analysis";
 import { loadModel } from "../../sidecar/sources";
 import { vmap } from "../../sidecar/transforms";
+import { kernelscope, temporaryFolder } from "../cli/kernelscope";
 import { jacobianOf } from "../jacobian/whole-nets";
 import { difference, evaluate } from "../laws";
 import { python } from "../tools";
@@ -53,7 +55,7 @@ describe.skipIf(python === undefined)("ONNX files of PyTorch's", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   beforeAll(() => {
     execFileSync(python!, [script, folder], { stdio: ["ignore", "ignore", "pipe"] });
-  }, 120_000);
+  }, 240_000);
 
   const read = async (name: string) => {
     const file = join(folder, `${name}.onnx`);
@@ -98,5 +100,66 @@ describe.skipIf(python === undefined)("ONNX files of PyTorch's", () => {
   it("have their data in a file beside them, which is one of the model's files", async () => {
     const { model, file } = await read("transformer");
     expect(model.files).toEqual([file, `${file}.data`]);
+  });
+
+  describe("on the command line", () => {
+    const { path, write } = temporaryFolder();
+    const mlp = join(folder, "mlp.onnx");
+    const array = (name: string): string => {
+      const file = path(name);
+      const x = withFile(join(folder, "mlp.npz"), (archive) =>
+        tensorOf(readNpy(readNpz(archive).get("x")!), "float32")!,
+      );
+      writeNpy(file, x);
+      return file;
+    };
+
+    it("are analysed", async () => {
+      const { status, out } = await kernelscope(["analyze", mlp, "--batch", "7", "--json"]);
+      expect(status).toBe(0);
+      const { model, inputs, outputs, parameters, jacobian, strategies } = JSON.parse(out) as Analysis;
+      expect(model).toMatchObject({ file: mlp, export: null, format: "onnx", examplesCoupled: false });
+      expect([inputs, outputs].map(([port]) => port.shape)).toEqual([[7, 5], [7, 1]]); // prettier-ignore
+      expect(parameters[0]).toMatchObject({ name: "layers.0.weight", shape: [6, 5], source: { file: script } });
+      expect(jacobian.shape).toEqual([7, 1, 43]);
+      expect(strategies).toHaveLength(4);
+    });
+
+    it("have Jacobians and kernels", async () => {
+      const [x, jac, kernel] = [array("x.npy"), path("jac.npz"), path("ntk.npy")];
+      const results = await Promise.all([
+        kernelscope(["jacobian", mlp, "--inputs", x, "--out", jac]),
+        kernelscope(["ntk", mlp, "--x1", x, "--out", kernel]),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual([0, 0]);
+      const { torch } = await read("mlp");
+      const blocks = withFile(jac, (archive) =>
+        Array.from(readNpz(archive), ([name, npy]) => ({ name, tensor: tensorOf(readNpy(npy), "float32")! })),
+      );
+      expect(blocks.map(({ name }) => name)).toEqual(nets.mlp.parameters);
+      for (const { name, tensor } of blocks) expect(difference([tensor], [torch.get(name)!])).toBeLessThan(1e-5);
+      // Theta = J J^T
+      const rows = [0, 1].map((example) =>
+        blocks.flatMap(({ tensor: { data } }) =>
+          Array.from(data).slice((example * data.length) / 2, ((example + 1) * data.length) / 2),
+        ),
+      );
+      const products = rows.map((p) => rows.map((q) => p.reduce((sum, element, index) => sum + element * q[index], 0)));
+      const theta = withFile(kernel, (file) => tensorOf(readNpy(file), "float32")!);
+      const expected: Tensor = { shape: [2, 2, 1, 1], dtype: "float32", data: Float32Array.from(products.flat()) };
+      expect(difference([theta], [expected])).toBeLessThan(1e-5);
+    });
+
+    it("are refused where they are damaged, with exit code 1 and one line", async () => {
+      const whole = readFileSync(mlp);
+      writeFileSync(path("half.onnx"), whole.subarray(0, whole.length / 2));
+      const { status, err } = await kernelscope(["analyze", path("half.onnx")]);
+      expect(status).toBe(1);
+      expect(err).toMatch(/^\S*half\.onnx:1: this is no whole ONNX model \(.*\); export it again\n$/);
+      const text = await kernelscope(["analyze", write("text.onnx", "text")]);
+      expect(text.status).toBe(1);
+      const bound = await kernelscope(["analyze", `${mlp}#net`]);
+      expect([bound.status, bound.err.trim().split("\n")]).toEqual([1, [expect.stringContaining("leave out #net")]]);
+    });
   });
 });

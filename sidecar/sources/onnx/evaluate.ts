@@ -1,9 +1,9 @@
-import { inferShapes } from "../../primitives";
-import { messageOf, ModelError } from "../../graph/errors";
 import { Builder } from "../../graph/builder";
+import { messageOf, ModelError } from "../../graph/errors";
 import type { Attributes, Source, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { formatShape, isFloat, newArray, sizeOf, type Shape } from "../../graph/types";
+import { inferShapes } from "../../primitives";
 import {
   Call,
   constantOf,
@@ -14,7 +14,7 @@ import {
   type Reading,
   type TensorItem,
 } from "./call";
-import type { ElementType } from "./element-types";
+import { smallFloats, type ElementType } from "./element-types";
 import { KnownElements } from "./known";
 import type {
   AttributeMessage,
@@ -23,10 +23,11 @@ import type {
   ModelMessage,
   NodeMessage,
   OperatorSetMessage,
+  TensorMessage,
 } from "./messages";
 import { operators } from "./operators";
 import { placeOfNode } from "./places";
-import { readTensor, type FileTensors, type TypedTensor } from "./tensors";
+import type { FileTensors, TypedTensor } from "./tensors";
 import { weightOperands } from "./weights";
 
 /** A weight as the graph has it, and the node that uses it first. */
@@ -46,7 +47,11 @@ const MOST_ELEMENTS = 2 ** 45;
 /** Elements of a weight that the file gives by one number and a shape. */
 const MOST_FILLED = 2 ** 27;
 
-type Scope = Map<string, Item>;
+/** What names stand for in a graph; a subgraph knows those of the graphs that it is in. */
+interface Scope {
+  readonly items: Map<string, Item>;
+  readonly outer: Scope | null;
+}
 
 /** Refuses what a damaged or a hostile file may ask for, before it is made. */
 class BoundedBuilder extends Builder {
@@ -79,10 +84,13 @@ export class Evaluation {
   readonly builder: Builder = new BoundedBuilder();
   /** By name, in the order of their first use. */
   readonly weights = new Map<string, ReadWeight>();
+  private readonly byValue = new Map<Value, ReadWeight>();
   readonly notes = new Set<string>();
   private readonly known = new KnownElements(this.builder);
   private readonly functions: ReadonlyMap<string, FunctionMessage>;
   private readonly initializers = new Map<string, () => TypedTensor>();
+  /** Those of graphs inside of the model's. */
+  private readonly inner = new Map<TensorMessage, TensorItem>();
   private readonly operands: ReadonlyMap<string, "parameter" | "buffer">;
   private readonly places = new Map<NodeMessage, Source | null>();
   private depth = 0;
@@ -104,7 +112,7 @@ export class Evaluation {
 
   /** The graph's outputs, given the inputs that are no initialisers. */
   run(inputs: ReadonlyMap<string, TensorItem>): TensorItem[] {
-    const scope: Scope = new Map(inputs);
+    const scope: Scope = { items: new Map(inputs), outer: null };
     this.evaluateNodes(this.graph.node, scope, new Map(), this.model.opsetImport);
     return this.graph.output.map(({ name = "" }) => {
       const item = this.lookUp(scope, name);
@@ -123,8 +131,10 @@ export class Evaluation {
   }
 
   private lookUp(scope: Scope, name: string): Item | null {
-    const item = scope.get(name);
-    if (item !== undefined) return item;
+    for (let inner: Scope | null = scope; inner !== null; inner = inner.outer) {
+      const item = inner.items.get(name);
+      if (item !== undefined) return item;
+    }
     const read = this.initializers.get(name);
     return read === undefined ? null : this.initializer(name, read());
   }
@@ -143,7 +153,10 @@ export class Evaluation {
   private weight(name: string, tensor: Tensor, type: ElementType): TensorItem {
     const value: Value = { shape: tensor.shape, dtype: tensor.dtype };
     this.known.give(value, tensor);
-    this.weights.set(name, { name, role: this.operands.get(name) ?? "parameter", value, tensor, user: null });
+    if (smallFloats[type]) this.notes.add(`numbers of the type ${type} are computed as float32`);
+    const weight: ReadWeight = { name, role: this.operands.get(name) ?? "parameter", value, tensor, user: null };
+    this.weights.set(name, weight);
+    this.byValue.set(value, weight);
     return { kind: "tensor", value, type };
   }
 
@@ -153,14 +166,15 @@ export class Evaluation {
     attributes: ReadonlyMap<string, AttributeMessage>,
     opsets: readonly OperatorSetMessage[],
   ): void {
-    if (++this.depth > DEEPEST)
+    if (++this.depth > DEEPEST) {
       throw new ModelError("its graphs or functions are nested without end; export the model again");
+    }
     for (const node of nodes) {
       const source = this.placeOf(node);
       const outputs = this.builder.at(source, () => this.evaluateNode(node, source, scope, attributes, opsets));
       node.output.forEach((name, index) => {
         const item = outputs[index] ?? null;
-        if (name !== "" && item !== null) scope.set(name, item);
+        if (name !== "" && item !== null) scope.items.set(name, item);
       });
     }
     this.depth--;
@@ -201,8 +215,8 @@ export class Evaluation {
       const version = opsets.find(
         ({ domain = "" }) => domain === (node.domain ?? "") || (isStandard && (domain === "" || domain === "ai.onnx")),
       )?.version;
-      const operator = isStandard ? operators[node.opType ?? ""] : undefined;
-      if (operator === undefined || !Object.hasOwn(operators, node.opType ?? "")) {
+      const operator = isStandard && Object.hasOwn(operators, node.opType ?? "") ? operators[node.opType ?? ""] : null;
+      if (operator === null) {
         const domain = isStandard ? "" : ` of the domain ${node.domain}`;
         throw new Unsupported(`there is no rule for the operator ${node.opType}${domain}; export the model without it`);
       }
@@ -231,10 +245,10 @@ export class Evaluation {
     items: readonly (Item | null)[],
     attributes: readonly AttributeMessage[],
   ): (Item | null)[] {
-    const scope: Scope = new Map();
+    const scope: Scope = { items: new Map(), outer: null };
     own.input.forEach((name, index) => {
       const item = items[index] ?? null;
-      if (item !== null) scope.set(name, item);
+      if (item !== null) scope.items.set(name, item);
     });
     const given = new Map([...own.attributeProto, ...attributes].map((attribute) => [attribute.name ?? "", attribute]));
     const missing = new Set(own.input.filter((_, index) => (items[index] ?? null) === null));
@@ -243,7 +257,7 @@ export class Evaluation {
       input: node.input.map((name) => (missing.has(name) ? "" : name)),
     }));
     this.evaluateNodes(nodes, scope, given, own.opsetImport);
-    return own.output.map((name) => scope.get(name) ?? null);
+    return own.output.map((name) => scope.items.get(name) ?? null);
   }
 
   private subgraph(
@@ -253,14 +267,18 @@ export class Evaluation {
     attributes: ReadonlyMap<string, AttributeMessage>,
     opsets: readonly OperatorSetMessage[],
   ): Item[] {
-    const scope: Scope = new Map(outer);
+    const scope: Scope = { items: new Map(), outer };
     graph.input.forEach(({ name = "" }, index) => {
       const item = inputs[index] ?? null;
-      if (item !== null) scope.set(name, item);
+      if (item !== null) scope.items.set(name, item);
     });
     for (const message of graph.initializer) {
-      const { data, shape, dtype, type } = readTensor(message, this.tensors.file);
-      scope.set(message.name ?? "", { kind: "tensor", value: constantOf(this.builder, data, shape, dtype), type });
+      let item = this.inner.get(message);
+      if (item === undefined) {
+        item = this.initializer(this.freeName(message.name ?? ""), this.tensors.initializer(message));
+        this.inner.set(message, item);
+      }
+      scope.items.set(message.name ?? "", item);
     }
     this.evaluateNodes(graph.node, scope, attributes, opsets);
     return graph.output.map(({ name = "" }) => {
@@ -268,6 +286,13 @@ export class Evaluation {
       if (item === null) throw new ModelError(`no node of its graph gives ${name}`);
       return item;
     });
+  }
+
+  /** Graphs inside of others have names of their own, which parameters have not. */
+  private freeName(name: string): string {
+    let free = name;
+    for (let number = 1; this.weights.has(free) || this.initializers.has(free); number++) free = `${name}_${number}`;
+    return free;
   }
 
   /** A constant that stands in a weight's place is a weight, though a node makes it. */
@@ -305,13 +330,12 @@ export class Evaluation {
     before: number,
   ): void {
     if (this.builder.equations.length === before) return;
-    node.input.forEach((name, index) => {
-      const weight = this.weights.get(name);
-      const item = inputs[index];
-      if (weight?.user !== null || item?.kind !== "tensor" || item.value !== weight.value) return;
+    for (const item of inputs) {
+      const weight = item?.kind === "tensor" ? this.byValue.get(item.value) : undefined;
+      if (weight?.user !== null) continue;
       const shapes = outputs.slice(0, 1).flatMap((output) => (output?.kind === "tensor" ? [output.value.shape] : []));
       weight.user = { node, source, outputs: shapes };
-    });
+    }
   }
 }
 

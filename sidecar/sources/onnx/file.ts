@@ -10,7 +10,7 @@ const LARGEST_FILE = 2 ** 31 - 1;
 export function readModelFile(file: string): ModelMessage {
   const { size } = statSync(file);
   if (size > LARGEST_FILE) {
-    throw new ModelError(`${file}: has ${size} bytes, more than an ONNX file can have; save it with external data`);
+    throw new ModelError(`the file has ${size} bytes, more than an ONNX file can have; save it with external data`);
   }
   let model: ModelMessage;
   try {
@@ -18,12 +18,10 @@ export function readModelFile(file: string): ModelMessage {
     // Int64 as numbers: no size or index is beyond 2^53
     model = type.toObject(type.decode(readFileSync(file)), { longs: Number, arrays: true }) as ModelMessage;
   } catch (error) {
-    throw new ModelError(`${file}: is no whole ONNX model (${messageOf(error)}); export it again`);
+    throw new ModelError(`this is no whole ONNX model (${messageOf(error)}); export it again`);
   }
   if (model.graph === undefined || model.opsetImport.length === 0) {
-    throw new ModelError(
-      `${file}: holds no ONNX model: it has no ${model.graph ? "operator set" : "graph"}; export it again`,
-    );
+    throw new ModelError(`this is no ONNX model: it has no ${model.graph ? "operator set" : "graph"}; export it again`);
   }
   return model;
 }

@@ -6,12 +6,12 @@ import { inferShapes } from "../../primitives";
 import { traceOneOrAll, type Traceable } from "../independence";
 import type { LayerInfo, Model, Port } from "../model";
 import type { LoadRequest } from "../tfjs";
-import { externalFile, FileTensors } from "./tensors";
 import { readModelFile } from "./file";
 import { inputsOf } from "./inputs";
 import type { GraphMessage, ModelMessage, TensorMessage } from "./messages";
 import { moduleOf } from "./places";
-import { inFile, traceOnnx, type OnnxSubject, type OnnxTraced } from "./trace";
+import { externalFile, FileTensors } from "./tensors";
+import { traceOnnx, type OnnxSubject, type OnnxTraced } from "./trace";
 
 /** The oldest operator set that is read: from it on broadcasting is NumPy's. */
 const OLDEST_OPSET = 7;
@@ -26,7 +26,8 @@ export async function loadOnnxModel(request: LoadRequest & { readonly file: stri
   try {
     return await assemble(subjectOf(readModelFile(file), request), batch);
   } catch (error) {
-    throw inFile(error, file);
+    if (!(error instanceof ModelError) || error.source !== null) throw error;
+    throw new ModelError(error.message, { file, line: 1, column: 1 });
   }
 }
 
@@ -101,7 +102,7 @@ function traceable(subject: OnnxSubject): Traceable<OnnxTraced> {
   };
 }
 
-/** "PyTorch 2.13.0, opset 18" */
+/** "ONNX opset 20, by pytorch 2.13.0" */
 function frameworkOf({ producerName, producerVersion, opsetImport }: ModelMessage): string {
   const opset = opsetImport.find(({ domain = "" }) => domain === "" || domain === "ai.onnx")?.version;
   const set = `ONNX opset ${opset ?? "?"}`;

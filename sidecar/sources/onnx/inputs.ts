@@ -125,12 +125,13 @@ function axisOf(dims: readonly Extent[], symbol: string): number | null {
   return axis < 0 ? null : axis;
 }
 
+/** 1 where inputs and all outputs begin with it, or else what all of them begin with. */
 function frozenBatchOf(declared: readonly Declared[], graph: GraphMessage): number | null {
   const first = declared.flatMap(({ dims }) => (dims?.length ? [dims[0] as number] : []));
-  if (first.includes(1)) return 1;
   const outputs = graph.output.map(({ type }) => type?.tensorType?.shape?.dim.at(0)?.dimValue);
-  const [extent] = first;
-  return extent > 1 && [...first, ...outputs].every((other) => other === extent) ? extent : null;
+  const extent = first.includes(1) ? 1 : first.at(0);
+  if (extent === undefined || !outputs.every((other) => other === extent)) return null;
+  return extent === 1 || first.every((other) => other === extent) ? extent : null;
 }
 
 /** Extents of one name are equal: what is said of one input is known of the others. */

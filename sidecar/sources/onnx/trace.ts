@@ -1,5 +1,4 @@
 import { argument } from "../../graph/builder";
-import { ModelError } from "../../graph/errors";
 import type { Argument, Constant, Equation, Graph, Value } from "../../graph/graph";
 import { formatShape, isFloat, newArray, sizeOf, type Shape } from "../../graph/types";
 import { primitiveOf } from "../../primitives";
@@ -53,12 +52,13 @@ export function traceOnnx(subject: OnnxSubject, batch: number | null, shapes?: r
     const axis = outputBatchAxis(subject, index, value.shape);
     if (batch !== null) return axis > 0 ? ops.moveAxis(builder, value, axis, 0) : value;
     if (!isBatched) return value;
-    if (shapes) return ops.reshape(builder, value, shapes[index]);
-    if (value.shape[axis] !== 1) {
+    const hasBatch = shapes ? sizeOf(value.shape) === sizeOf(shapes[index]) : value.shape[axis] === 1;
+    if (!hasBatch) {
       throw new NoBatchAxis(
         `the output ${info.name ?? ""} has the shape ${formatShape(value.shape)} at a batch of one, without a batch axis`,
       );
     }
+    if (shapes) return ops.reshape(builder, value, shapes[index]);
     return ops.reshape(
       builder,
       value,
@@ -105,23 +105,21 @@ function finish(evaluation: Evaluation, inputs: readonly Argument[], outputs: re
   return { ...folded, constants, parameters, buffers };
 }
 
-/** What a fold may make of a few elements; more would take space that an equation does not. */
+/** Elements of what is folded; of more than these, an equation takes less space. */
 const MOST_FOLDED = 1 << 16;
+const FEW = 16;
 
+/** Computes what depends on constants alone and takes no more space than they do. */
 function foldConstants(graph: Graph, evaluation: Evaluation): Graph {
   const constant = new Set(graph.constants.map(({ value }) => value));
   const equations: Equation[] = [];
   const folded: Constant[] = [];
+  const sizeOfAll = (values: readonly Value[]): number => values.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   for (const equation of graph.equations) {
-    const { inputs, outputs, primitive } = equation;
-    const size = outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-    const spreads = primitive === "broadcast_in_dim" && size > 16;
-    if (
-      !inputs.every((input) => constant.has(input)) ||
-      size > MOST_FOLDED ||
-      spreads ||
-      (inputs.length === 0 && size > 16)
-    ) {
+    const { inputs, outputs } = equation;
+    const size = sizeOfAll(outputs);
+    const isSmall = size <= FEW || (size <= sizeOfAll(inputs) && size <= MOST_FOLDED);
+    if (!isSmall || !inputs.every((input) => constant.has(input))) {
       equations.push(equation);
       continue;
     }
@@ -147,10 +145,4 @@ function differentiated(graph: Graph): Set<Value> {
     for (const input of inputs) if (isFloat(input.dtype)) reached.add(input);
   }
   return reached;
-}
-
-/** What the user is told of a model as a whole where a trace fails without a node's own place. */
-export function inFile(error: unknown, file: string): unknown {
-  if (!(error instanceof ModelError) || error.source !== null || error.message.includes(file)) return error;
-  return new ModelError(error.message, { file, line: 1, column: 1 });
 }

@@ -76,9 +76,6 @@ const onBits =
     return call.constant(elements, shape, type);
   };
 
-/** x / y of integers, towards zero. */
-const divide: Binary = (b, x, y) => ops.div(b, x, y);
-
 /** The remainder with the divisor's sign, or with `fmod` the dividend's. */
 const mod: Operator = (call) => {
   const { b } = call;
@@ -338,7 +335,7 @@ export const elementwise: OperatorTable = {
   Add: arithmetic(ops.add),
   Sub: arithmetic(ops.sub),
   Mul: arithmetic(ops.mul),
-  Div: arithmetic(divide),
+  Div: arithmetic(ops.div),
   Mod: mod,
   Pow: pow,
   Max: variadic(ops.max),

@@ -15,29 +15,18 @@ function geometryOfPool(call: Call): Geometry {
 }
 
 /** The window over all axes, and the image without what no window reaches: a window's padding is never negative. */
-function windowOf(
-  b: Builder,
-  x: Value,
-  geometry: Geometry,
-  padding: number | null,
-): { x: Value; window: WindowAttributes } {
+function windowOf(b: Builder, x: Value, geometry: Geometry): { x: Value; window: WindowAttributes } {
   const { kernel, strides, dilations, low, high } = geometry;
   const around = <T>(outer: T, inner: readonly T[]): T[] => [outer, outer, ...inner];
-  const explicit = padding !== null || low.some((amount) => amount < 0);
-  const crop = (amounts: readonly number[]): number[] =>
-    amounts.map((amount) => (explicit ? amount : Math.min(0, amount)));
-  const rest = (amounts: readonly number[]): number[] => amounts.map((amount) => (explicit ? 0 : Math.max(0, amount)));
-  const [before, after] = [rest(low), rest(high)];
+  const cut = (amounts: readonly number[]): number[] => amounts.map((amount) => Math.min(0, amount));
+  const padding = low.map((amount, i) => [Math.max(0, amount), Math.max(0, high[i])] as const);
   return {
-    x: ops.pad(b, x, around(0, crop(low)), around(0, crop(high)), undefined, padding ?? 0),
+    x: ops.pad(b, x, around(0, cut(low)), around(0, cut(high))),
     window: {
       window: around(1, kernel),
       strides: around(1, strides),
       dilation: around(1, dilations),
-      padding: around(
-        [0, 0] as const,
-        before.map((amount, i) => [amount, after[i]] as const),
-      ),
+      padding: around([0, 0] as const, padding),
     },
   };
 }
@@ -48,10 +37,10 @@ const maxPool: Operator = (call) => {
   const geometry = geometryOfPool(call);
   if (!isFloat(input.dtype)) {
     // A window's maximum is for floats, which hold integers of few bits exactly
-    const { x, window } = windowOf(b, ops.convert(b, input, "float32"), geometry, null);
+    const { x, window } = windowOf(b, ops.convert(b, input, "float32"), geometry);
     return [call.typed(ops.convert(b, ops.reduceWindowMax(b, x, window), input.dtype), call.type(0))];
   }
-  const { x, window } = windowOf(b, input, geometry, null);
+  const { x, window } = windowOf(b, input, geometry);
   const largest = ops.reduceWindowMax(b, x, window);
   if ((call.node.output[1] ?? "") === "") return largest;
   return [largest, call.typed(indicesOf(call, input, geometry), "int64")];
@@ -75,8 +64,8 @@ function indicesOf(call: Call, input: Value, geometry: Geometry): Value {
     const part = ops.mul(b, along, at(b, along, strides[axis]));
     numbers = numbers === null ? part : ops.add(b, numbers, part);
   });
-  const positions = windowOf(b, numbers as unknown as Value, geometry, null);
-  const operand = windowOf(b, ops.stopGradient(b, input), geometry, null);
+  const positions = windowOf(b, numbers as unknown as Value, geometry);
+  const operand = windowOf(b, ops.stopGradient(b, input), geometry);
   return ops.convert(
     b,
     ops.round(b, ops.selectAndGatherAdd(b, positions.x, ops.convert(b, operand.x, "float32"), positions.window)),
@@ -89,7 +78,7 @@ const averagePool: Operator = (call) => {
   const { b } = call;
   const input = call.input(0);
   const geometry = geometryOfPool(call);
-  const { x, window } = windowOf(b, input, geometry, null);
+  const { x, window } = windowOf(b, input, geometry);
   const includes = call.int("count_include_pad", 0) === 1;
   const sum = ops.reduceWindowSum(b, x, window);
   return ops.mul(b, sum, reciprocalCounts(b, input, geometry, includes));
@@ -134,7 +123,7 @@ function norm(b: Builder, x: Value, p: number, sum: (powers: Value) => Value): V
 const lpPool: Operator = (call) => {
   const { b } = call;
   const geometry = geometryOfPool(call);
-  const { x, window } = windowOf(b, call.input(0), geometry, null);
+  const { x, window } = windowOf(b, call.input(0), geometry);
   return norm(b, x, call.int("p", 2), (powers) => ops.reduceWindowSum(b, powers, window));
 };
 

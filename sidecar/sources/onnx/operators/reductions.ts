@@ -47,6 +47,12 @@ const inFloat =
 
 const sumSquare: Reduce = (b, x, axes) => ops.reduceSum(b, ops.mul(b, x, x), axes);
 
+/** The square root, whose derivative at 0 is taken as 0: the norm of a vector that is 0 has none. */
+function rootOf(b: Builder, x: Value): Value {
+  const isZero = ops.eq(b, x, at(b, x, 0));
+  return ops.select(b, isZero, at(b, x, 0), ops.sqrt(b, ops.select(b, isZero, at(b, x, 1), x)));
+}
+
 /** max + log(sum(exp(x - max))), where the maximum is a number. */
 const logSumExp: Reduce = (b, x, axes, keep) => {
   if (axes.length === 0 || sizeOf(x.shape) === 0) return ops.log(b, ops.reduceSum(b, ops.exp(b, x), axes));
@@ -103,7 +109,7 @@ export const reductions: OperatorTable = {
   ReduceMin: reduction(extreme(ops.reduceMin)),
   ReduceProd: reduction((b, x, axes) => ops.reduceProd(b, x, axes)),
   ReduceL1: reduction((b, x, axes) => ops.reduceSum(b, ops.abs(b, x), axes)),
-  ReduceL2: reduction(inFloat((b, x, axes, keep) => ops.sqrt(b, sumSquare(b, x, axes, keep)))),
+  ReduceL2: reduction(inFloat((b, x, axes, keep) => rootOf(b, sumSquare(b, x, axes, keep)))),
   ReduceSumSquare: reduction(sumSquare),
   ReduceLogSum: reduction(inFloat((b, x, axes) => ops.log(b, ops.reduceSum(b, x, axes)))),
   ReduceLogSumExp: reduction(inFloat(logSumExp)),
