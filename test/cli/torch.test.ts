@@ -57,7 +57,7 @@ describe.skipIf(python === undefined)("kernelscope with models of torch.export",
         lineOf("self.norm(self.linear(x))"),
       ]),
     );
-    expect(analysis.strategies.find(({ strategy }) => strategy === "vmap(jacrev)")!.largest.source).toMatchObject({
+    expect(analysis.strategies.find(({ strategy }) => strategy === "vmap(jacrev)")!.largest!.source).toMatchObject({
       line: lineOf("self.norm(self.linear(x))"),
     });
   });

@@ -35,8 +35,8 @@ export class OperatorCall {
     readonly overload: string,
     private readonly bound: ReadonlyMap<string, Bound>,
     readonly source: Source | null,
-    /** Told why examples are coupled, where the operator itself knows. */
-    readonly couples: (reason: string) => void,
+    /** Told why examples are coupled, where the operator itself knows: if they are on the axes that it joins, or anyway. */
+    readonly couples: (reason: string, certainty: "perhaps" | "surely") => void,
   ) {}
 
   has(name: string): boolean {
@@ -85,7 +85,8 @@ export class OperatorCall {
   /** A number that is computed with. */
   number(name: string, otherwise?: number): number {
     const bound = this.bound.get(name) ?? null;
-    if (isSymbolic(bound) && bound.symbolic.ofBatch) this.couples("a result depends on the number of examples");
+    if (isSymbolic(bound) && bound.symbolic.ofBatch)
+      this.couples("a result depends on the number of examples", "surely");
     return this.size(name, otherwise);
   }
 

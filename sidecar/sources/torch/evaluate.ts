@@ -42,8 +42,8 @@ export function shapeOf(meta: TensorMeta, bindings: Bindings): Shape | null {
 }
 
 export class Evaluation {
-  /** Why examples are coupled, where an operator itself says so. */
-  coupling: Coupling | null = null;
+  /** Why examples are coupled, where operators themselves say so. */
+  readonly couplings: (Coupling & { readonly certainty: "perhaps" | "surely" })[] = [];
 
   constructor(
     private readonly b: Builder,
@@ -52,7 +52,7 @@ export class Evaluation {
 
   /** The values of what the graph returns; null for what is no array. */
   run(graph: ProgramGraph, arrays: ReadonlyMap<string, Value>): { get: (name: string) => Value } {
-    const scope = new Scope(this.b, this.sizes, graph, (coupling) => (this.coupling ??= coupling));
+    const scope = new Scope(this.b, this.sizes, graph, (coupling) => this.couplings.push(coupling));
     for (const [name, value] of arrays) scope.define(name, new Cell(value));
     scope.runNodes();
     return { get: (name) => scope.cell(name, null).read(this.b) };
@@ -67,7 +67,7 @@ class Scope {
     private readonly b: Builder,
     private readonly sizes: Sizes,
     private readonly graph: ProgramGraph,
-    private readonly couples: (coupling: Coupling) => void,
+    private readonly couples: (coupling: Evaluation["couplings"][number]) => void,
   ) {}
 
   define(name: string, cell: Cell | null): void {
@@ -114,7 +114,9 @@ class Scope {
     const isInPlace = namespace === "aten" && /^[a-zA-Z]\w*[^_]_$/.test(name);
     const plain = isInPlace ? name.slice(0, -1) : name;
     const bound = new Map(node.inputs.map((input) => [input.name, this.bind(input.argument, node)] as const));
-    const call = new OperatorCall(plain, overload, bound, source, (reason) => this.couples({ reason, source }));
+    const call = new OperatorCall(plain, overload, bound, source, (reason, certainty) =>
+      this.couples({ reason, source, certainty }),
+    );
     const operand = node.inputs.find(({ name: input }) => input === "self" || input === "input")?.argument ?? null;
     const cell =
       operand !== null && typeof operand === "object" && "tensor" in operand ? this.cell(operand.tensor, node) : null;
