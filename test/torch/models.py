@@ -2,8 +2,8 @@
 
     python models.py folder
 
-Writes `name.pt2`, and `expected.npz` with a model's inputs `name<0`, `name<1`, ... with the batch axis first, and its outputs
-`name=0`, ... at them, the batch axis first too.
+Writes `name.pt2`, and `expected.npz` with a model's inputs `name<0`, `name<1`, ... with the batch axis first, and its
+outputs `name=0`, ... at them, the batch axis first too.
 """
 
 import sys

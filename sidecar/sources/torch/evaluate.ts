@@ -31,13 +31,9 @@ const MOST_EQUATIONS = 400_000;
 /** Views of views. */
 const DEEPEST_VIEW = 500;
 
-export function sizesOf(meta: TensorMeta, bindings: Bindings): (number | null)[] {
-  return meta.sizes.map((size) => evaluateExpression(size, bindings));
-}
-
 /** The shape, where all of it is known. */
 export function shapeOf(meta: TensorMeta, bindings: Bindings): Shape | null {
-  const sizes = sizesOf(meta, bindings);
+  const sizes = meta.sizes.map((size) => evaluateExpression(size, bindings));
   return sizes.every((size): size is number => size !== null && Number.isInteger(size) && size >= 0) ? sizes : null;
 }
 
@@ -50,7 +46,7 @@ export class Evaluation {
     private readonly sizes: Sizes,
   ) {}
 
-  /** The values of what the graph returns; null for what is no array. */
+  /** Runs all of the graph's nodes, given the arrays that it begins with; the result gives any array by its name. */
   run(graph: ProgramGraph, arrays: ReadonlyMap<string, Value>): { get: (name: string) => Value } {
     const scope = new Scope(this.b, this.sizes, graph, (coupling) => this.couplings.push(coupling));
     for (const [name, value] of arrays) scope.define(name, new Cell(value));

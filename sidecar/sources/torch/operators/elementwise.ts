@@ -79,7 +79,7 @@ function gelu(b: Builder, x: Value, approximate: string): Value {
   return ops.mul(b, half, shifted(b, ops.tanh(b, scaled(b, cubic, Math.sqrt(2 / Math.PI))), 1));
 }
 
-export const silu: Unary = (b, x) => ops.mul(b, x, ops.logistic(b, x));
+const silu: Unary = (b, x) => ops.mul(b, x, ops.logistic(b, x));
 
 /** log(sigmoid(x)) = -softplus(-x) */
 const logSigmoid: Unary = (b, x) => ops.neg(b, softplus(b, ops.neg(b, x)));
