@@ -84,7 +84,9 @@ class Stateful(nn.Module):
 
 
 SIMPLE = "abs neg sign sgn ceil floor trunc fix frac round exp exp2 expm1 square sin cos tan sinh cosh tanh asinh atan"
-SIMPLE = f"{SIMPLE} erf erfc sigmoid relu reciprocal negative positive nan_to_num isnan isinf isfinite logical_not".split()
+SIMPLE = (
+    f"{SIMPLE} erf erfc sigmoid relu reciprocal negative positive nan_to_num isnan isinf isfinite logical_not".split()
+)
 ACTIVATIONS = "relu6 elu selu celu silu mish hardsigmoid hardswish hardtanh leaky_relu softplus logsigmoid"
 ACTIVATIONS = f"{ACTIVATIONS} softshrink hardshrink".split()
 
@@ -311,6 +313,7 @@ def shapes():
     yield lambda a: (
         a.view(4, 6),
         a.reshape(-1, 4),
+        a.ravel(),
         a.flatten(),
         a.flatten(1),
         a.view_as(a.flatten()),

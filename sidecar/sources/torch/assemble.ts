@@ -162,7 +162,7 @@ function makeGraph(program: Program, layout: Layout, weights: readonly Weight[],
     places.set(key, known);
     arrays.set(name, known.value);
   }
-  const evaluation = new Evaluation(b, { bindings, batch: layout.symbol });
+  const evaluation = new Evaluation(b, { bindings, batch: layout.symbol, isDecomposed: program.isDecomposed });
   const results = evaluation.run(program.graph, arrays);
   const outputs = program.outputs.flatMap((output) => {
     if (output === null || typeof output !== "object" || Array.isArray(output) || !("tensor" in output)) return [];

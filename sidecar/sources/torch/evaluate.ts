@@ -19,11 +19,13 @@ export interface Coupling {
   readonly source: Source | null;
 }
 
-export interface Sizes {
+export interface Setting {
   /** Of all symbols, the batch's among them. */
   readonly bindings: Bindings;
   /** The symbol that counts the examples, where it is open. */
   readonly batch: string | null;
+  /** Whether composite operators have been decomposed already. */
+  readonly isDecomposed: boolean;
 }
 
 /** Equations of the largest graphs that somebody would wait for. */
@@ -43,12 +45,12 @@ export class Evaluation {
 
   constructor(
     private readonly b: Builder,
-    private readonly sizes: Sizes,
+    private readonly setting: Setting,
   ) {}
 
   /** Runs all of the graph's nodes, given the arrays that it begins with; the result gives any array by its name. */
   run(graph: ProgramGraph, arrays: ReadonlyMap<string, Value>): { get: (name: string) => Value } {
-    const scope = new Scope(this.b, this.sizes, graph, (coupling) => this.couplings.push(coupling));
+    const scope = new Scope(this.b, this.setting, graph, (coupling) => this.couplings.push(coupling));
     for (const [name, value] of arrays) scope.define(name, new Cell(value));
     scope.runNodes();
     return { get: (name) => scope.cell(name, null).read(this.b) };
@@ -61,7 +63,7 @@ class Scope {
 
   constructor(
     private readonly b: Builder,
-    private readonly sizes: Sizes,
+    private readonly setting: Setting,
     private readonly graph: ProgramGraph,
     private readonly couples: (coupling: Evaluation["couplings"][number]) => void,
   ) {}
@@ -134,8 +136,9 @@ class Scope {
     }
     if (!known || !Object.hasOwn(operators, plain)) {
       throw new ModelError(
-        `the operator ${node.target} is not supported; decompose it before saving, ` +
-          "ep = ep.run_decompositions(), or compute the same with other operators",
+        `the operator ${node.target} is not supported; ` +
+          (this.setting.isDecomposed ? "" : "decompose it before saving, ep = ep.run_decompositions(), or ") +
+          "compute the same with other operators",
         source,
       );
     }
@@ -172,18 +175,18 @@ class Scope {
 
   /** Whether an operator that gives a view where it can has made a copy: of other numbers, or of scattered elements. */
   private copies({ target }: ProgramNode, input: string, output: string): boolean {
-    if (!/^aten\.(reshape|reshape_as|flatten|contiguous|to|type_as)\./.test(target)) return false;
+    if (!/^aten\.(reshape|reshape_as|flatten|ravel|contiguous|to|type_as)\./.test(target)) return false;
     const [from, to] = [this.graph.tensors.get(input), this.graph.tensors.get(output)];
     if (from === undefined || to === undefined) return false;
     return from.scalarType !== to.scalarType || (!target.startsWith("aten.to.") && !this.isContiguous(from));
   }
 
   private isContiguous(meta: TensorMeta): boolean {
-    const shape = shapeOf(meta, this.sizes.bindings);
+    const shape = shapeOf(meta, this.setting.bindings);
     if (shape === null) return true;
     const strides = stridesOf(shape);
     return meta.strides.every(
-      (stride, axis) => shape[axis] === 1 || evaluateExpression(stride, this.sizes.bindings) === strides[axis],
+      (stride, axis) => shape[axis] === 1 || evaluateExpression(stride, this.setting.bindings) === strides[axis],
     );
   }
 
@@ -203,7 +206,7 @@ class Scope {
       ({ argument }) => typeof argument === "object" && argument !== null && "graph" in argument,
     );
     const given = node.inputs.slice(position + 1).map(({ argument }) => argument);
-    const inner = new Scope(this.b, this.sizes, graph, this.couples);
+    const inner = new Scope(this.b, this.setting, graph, this.couples);
     graph.inputs.forEach((input, index) => {
       const argument = given[index] ?? null;
       if (isTensor(input) && isTensor(argument)) inner.define(input.tensor, this.cell(argument.tensor, node));
@@ -229,7 +232,7 @@ class Scope {
 
   private symbolic(name: string, node: ProgramNode): { number: number; ofBatch: boolean } {
     const expression: Expression | undefined = this.graph.symbolic.get(name);
-    const number = expression ? evaluateExpression(expression, this.sizes.bindings) : null;
+    const number = expression ? evaluateExpression(expression, this.setting.bindings) : null;
     if (expression === undefined || number === null) {
       throw new ModelError(
         `the operator ${node.target} is given a number that is open until the model runs (${name}); compute it without ` +
@@ -237,12 +240,12 @@ class Scope {
         placeOf(node),
       );
     }
-    return { number, ofBatch: this.sizes.batch !== null && symbolsOf(expression).has(this.sizes.batch) };
+    return { number, ofBatch: this.setting.batch !== null && symbolsOf(expression).has(this.setting.batch) };
   }
 
   private recordedShape(name: string): Shape | null {
     const meta = this.graph.tensors.get(name);
-    return meta ? shapeOf(meta, this.sizes.bindings) : null;
+    return meta ? shapeOf(meta, this.setting.bindings) : null;
   }
 
   /**

@@ -256,6 +256,7 @@ export const views: Readonly<Record<string, ViewMaker>> = {
   view_as: likeOther,
   reshape_as: likeOther,
   flatten,
+  ravel: flatten,
   unflatten,
   squeeze,
   unsqueeze,
