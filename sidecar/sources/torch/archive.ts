@@ -82,7 +82,9 @@ function modelIn(members: ReadonlyMap<string, ByteSource>, file: string): string
     );
   }
   if (names.some((name) => name.includes("serialized_exported_program.json"))) {
-    throw new ModelError(`${file}: was written by a PyTorch before 2.9; export the model again with a later one`);
+    throw new ModelError(
+      `${file}: was written by an older PyTorch, in a format that is not read; export the model again with PyTorch 2.13 or later`,
+    );
   }
   if (names.some((name) => name.includes("aotinductor"))) {
     throw new ModelError(`${file}: is a compiled package without its graph; save the model with torch.export.save`);

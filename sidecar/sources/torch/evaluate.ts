@@ -1,7 +1,7 @@
 import type { Builder } from "../../graph/builder";
 import { messageOf, ModelError } from "../../graph/errors";
 import type { Source, Value } from "../../graph/graph";
-import { sameShape, sizeOf, stridesOf, type Shape } from "../../graph/types";
+import { sameShape, stridesOf, type Shape } from "../../graph/types";
 import * as ops from "../../primitives/ops";
 import { Cell, type View } from "./aliases";
 import { OperatorCall, type Bound } from "./call";
@@ -165,7 +165,7 @@ class Scope {
     const recorded = this.recordedShape(output);
     const seen = view.read(this.b.child(), base);
     const whole = recorded === null || sameShape(seen.shape, recorded) ? view : composed(view, reshaped(recorded));
-    if (recorded !== null && sizeOf(recorded) !== sizeOf(seen.shape)) throw this.mismatch(node, seen.shape, recorded);
+    if (recorded !== null && !sameButOnes(recorded, seen.shape)) throw this.mismatch(node, seen.shape, recorded);
     if (!this.copies(node, of.tensor, output)) {
       if (cell.depth >= DEEPEST_VIEW) throw new ModelError("views of views are nested too deep", placeOf(node));
       return cell.viewed(this.b, whole);
@@ -255,7 +255,7 @@ class Scope {
   private conformed(value: Value, name: string, node: ProgramNode): Value {
     const meta = this.graph.tensors.get(name);
     const shape = this.recordedShape(name);
-    if (shape !== null && sizeOf(shape) !== sizeOf(value.shape)) throw this.mismatch(node, value.shape, shape);
+    if (shape !== null && !sameButOnes(shape, value.shape)) throw this.mismatch(node, value.shape, shape);
     const dtype = meta ? (elementTypeOf(meta.scalarType)?.dtype ?? value.dtype) : value.dtype;
     return ops.reshape(this.b, ops.convert(this.b, value, dtype), shape ?? value.shape);
   }
@@ -267,6 +267,12 @@ class Scope {
       placeOf(node),
     );
   }
+}
+
+/** Whether two shapes differ in nothing but axes of extent 1. */
+function sameButOnes(a: Shape, b: Shape): boolean {
+  const wide = (shape: Shape): number[] => shape.filter((extent) => extent !== 1);
+  return sameShape(wide(a), wide(b));
 }
 
 function isTensor(argument: Argument): argument is { readonly tensor: string } {
