@@ -2,8 +2,8 @@
 
     python models.py folder
 
-Writes `name.pt2`, and `expected.npz` with a model's inputs `name<0`, `name<1`, ... with the batch axis first, and its outputs
-`name=0`, ... at them, the batch axis first too.
+Writes `name.pt2`, and `expected.npz` with a model's inputs `name<0`, `name<1`, ... with the batch axis first, and its
+outputs `name=0`, ... at them, the batch axis first too.
 """
 
 import sys
@@ -174,6 +174,15 @@ class Dropped(nn.Module):
         return F.dropout(self.linear(x), 0.5)
 
 
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.linear(x + torch.randn_like(x))
+
+
 class Decomposed(nn.Module):
     def __init__(self):
         super().__init__()
@@ -193,7 +202,8 @@ class Chosen(nn.Module):
 
 
 def save(path, net, inputs, shapes=None):
-    torch.export.save(torch.export.export(net, inputs, dynamic_shapes=shapes), path)
+    program = torch.export.export(net, inputs, dynamic_shapes=shapes)
+    torch.export.save(program.run_decompositions() if path.stem == "instance" else program, path)
 
 
 FIRST = ({0: OPEN},)
@@ -210,6 +220,7 @@ def cases():
     yield "squeezed", Squeezed(), (x(3, 3),), FIRST
     yield "single", Normalised().eval(), (x(1, 3),), None
     yield "single_training", nn.Sequential(nn.Conv1d(2, 3, 2), nn.BatchNorm1d(3)).train(), (x(1, 2, 4),), None
+    yield "instance", nn.Sequential(nn.Conv1d(2, 3, 2), nn.InstanceNorm1d(3)), (x(3, 2, 4),), FIRST
     yield "many", Normalised().eval(), (x(3, 3),), None
     yield "lstm", nn.LSTM(3, 2, batch_first=True), (x(3, 4, 3),), FIRST
     yield "time_first", nn.GRU(3, 2, bidirectional=True), (x(4, 3, 3),), ({1: OPEN},)
@@ -220,6 +231,7 @@ def cases():
     yield "whole", nn.Linear(3, 2), (x(3),), None
     yield "double", nn.Linear(3, 2).double(), (x(3, 3).double(),), FIRST
     yield "dropped", Dropped(), (x(3, 3),), FIRST
+    yield "noisy", Noisy(), (x(3, 3),), FIRST
     yield "unknown", Decomposed(), (x(3, 3),), FIRST
     yield "chosen", Chosen(), (x(3, 3),), FIRST
 
@@ -236,7 +248,7 @@ def main(folder):
     for name, net, inputs, shapes in cases():
         torch.manual_seed(3)
         save(folder / f"{name}.pt2", net, inputs, shapes)
-        if name in ("dropped", "unknown", "chosen"):
+        if name in ("dropped", "noisy", "unknown", "chosen"):
             continue
         net = net.double()
         wide = [each.double() if each.is_floating_point() else each for each in inputs]

@@ -79,6 +79,7 @@ describe.skipIf(python === undefined)("archives of torch.export", () => {
       "tokens",
       "masked",
       "double",
+      "instance",
     ])("is open, and examples are independent: %s", async (name) => {
       expect((await load(name)).batch).toEqual({ coupled: false });
       await expectOutputs(name);
@@ -230,6 +231,7 @@ describe.skipIf(python === undefined)("archives of torch.export", () => {
   it.each([
     ["unknown", "Decomposed", "torch.linalg.svd", "the operator aten.linalg_svd.default is not supported"],
     ["dropped", "Dropped", "F.dropout", "is random in training mode; call model.eval() before the export"],
+    ["noisy", "Noisy", "torch.randn_like", "is random; a model must give the same outputs each time"],
     ["chosen", "Chosen", "torch.cond", "torch.cond chooses or repeats operations while it runs"],
   ])("what cannot be read is said at its line: %s", async (name, inClass, text, message) => {
     const error: unknown = await load(name).catch((thrown: unknown) => thrown);

@@ -2,10 +2,10 @@
 
     python nets.py folder
 
-Writes `name.pt2` (as torch.export gives it), `name.core.pt2` (after run_decompositions) and `expected.npz` with, for each
-network, its examples `name<` and `name>`, its outputs `name=0`, `name=1`, ... at the first of them, Jacobians `name:parameter` of
-shape [N, O, ...parameter] (O elements of all outputs, for parameters that are trained), and the kernel `name!` [N1, N2, O, O]
-between the two sets.
+Writes `name.pt2` (as torch.export gives it), `name.core.pt2` (after run_decompositions) and `expected.npz` with, for
+each network, its examples `name<` and `name>`, its outputs `name=0`, `name=1`, ... at the first of them, Jacobians
+`name:parameter` of shape [N, O, ...parameter] (O elements of all outputs, for parameters that are trained), and the
+kernel `name!` [N1, N2, O, O] between the two sets.
 """
 
 import sys

@@ -184,7 +184,7 @@ describe("archives", () => {
   });
 
   it("of other kinds are told apart", async () => {
-    await expectRefused(write({ "net/serialized_exported_program.json": "{}" }), "before 2.9; export the model again");
+    await expectRefused(write({ "net/serialized_exported_program.json": "{}" }), "by an older PyTorch");
     await expectRefused(write({ "net/data/aotinductor/model/net.so": "" }), "compiled package without its graph");
     await expectRefused(write({ "net/version": "3" }), "holds no exported program");
   });

@@ -38,7 +38,7 @@ export interface Archive {
 export function readArchive(source: ByteSource): Archive {
   const members = readZip(source);
   const file = source.name;
-  const root = rootOf(members, file);
+  const [root, , model] = modelIn(members, file).split("/");
   const member = (path: string): ByteSource => {
     const found = members.get(`${root}/${path}`);
     if (found === undefined) throw new ModelError(`${file}: is damaged: it has no ${path}; ${AGAIN}`);
@@ -60,9 +60,8 @@ export function readArchive(source: ByteSource): Archive {
       throw new ModelError(`${file}: ${path} cannot be read: ${error.message}; ${AGAIN}`);
     }
   };
-  const model = [...members.keys()].find((name) => name.startsWith(`${root}/models/`))!.slice(root.length + 1);
-  const name = model.slice("models/".length, -".json".length);
-  const program = json(model, readProgram);
+  const program = json(`models/${model}`, readProgram);
+  const name = model.slice(0, -".json".length);
   const weights = new Map<string, StoredWeight>();
   for (const folder of ["weights", "constants"]) {
     const path = `data/${folder}/${name}_${folder}_config.json`;
@@ -72,18 +71,20 @@ export function readArchive(source: ByteSource): Archive {
   return { program, weights };
 }
 
-/** The one folder that holds everything. Says so where the archive is another kind of file. */
-function rootOf(members: ReadonlyMap<string, ByteSource>, file: string): string {
+/** The path of the program, in the one folder that holds everything. Says so where the archive is another kind of file. */
+function modelIn(members: ReadonlyMap<string, ByteSource>, file: string): string {
   const names = [...members.keys()];
   const models = names.filter((name) => /^[^/]+\/models\/[^/]+\.json$/.test(name));
-  if (models.length === 1) return models[0].slice(0, models[0].indexOf("/"));
+  if (models.length === 1) return models[0];
   if (models.length > 1) {
     throw new ModelError(
       `${file}: holds ${models.length} models; save each with torch.export.save in a file of its own`,
     );
   }
   if (names.some((name) => name.includes("serialized_exported_program.json"))) {
-    throw new ModelError(`${file}: was written by a PyTorch before 2.9; export the model again with a later one`);
+    throw new ModelError(
+      `${file}: was written by an older PyTorch, in a format that is not read; export the model again with PyTorch 2.13 or later`,
+    );
   }
   if (names.some((name) => name.includes("aotinductor"))) {
     throw new ModelError(`${file}: is a compiled package without its graph; save the model with torch.export.save`);

@@ -82,7 +82,7 @@ export async function assembleModel({ file, program, weights, options, batch }: 
       );
     }
     made = make(size);
-    info = { coupled: true, size, ...coupling };
+    info = { coupled: true, size, reason: coupling.reason, source: coupling.source };
   }
   const { graph } = made;
   checkGraph(graph, inferShapes);
@@ -133,7 +133,7 @@ interface Made {
   readonly graph: Graph;
   readonly batchedInputs: readonly Value[];
   readonly outputs: readonly { readonly isBatched: boolean }[];
-  readonly coupling: Coupling | null;
+  readonly couplings: Evaluation["couplings"];
 }
 
 /** Of `size` examples, with the batch axis first; or with null of one, without one. */
@@ -162,7 +162,7 @@ function makeGraph(program: Program, layout: Layout, weights: readonly Weight[],
     places.set(key, known);
     arrays.set(name, known.value);
   }
-  const evaluation = new Evaluation(b, { bindings, batch: layout.symbol });
+  const evaluation = new Evaluation(b, { bindings, batch: layout.symbol, isDecomposed: program.isDecomposed });
   const results = evaluation.run(program.graph, arrays);
   const outputs = program.outputs.flatMap((output) => {
     if (output === null || typeof output !== "object" || Array.isArray(output) || !("tensor" in output)) return [];
@@ -181,16 +181,13 @@ function makeGraph(program: Program, layout: Layout, weights: readonly Weight[],
       outputs: outputs.map(({ value }) => value),
     }),
   );
+  const used = new Set([...graph.outputs, ...graph.equations.flatMap((equation) => equation.inputs)]);
   return {
-    graph: { ...graph, buffers: graph.buffers.filter(({ value }) => isUsed(graph, value)) },
+    graph: { ...graph, buffers: graph.buffers.filter(({ value }) => used.has(value)) },
     batchedInputs: inputs.filter((_, index) => layout.inputs[index].axis !== null).map(({ value }) => value),
     outputs,
-    coupling: evaluation.coupling,
+    couplings: evaluation.couplings,
   };
-}
-
-function isUsed({ equations, outputs }: Graph, value: Value): boolean {
-  return outputs.includes(value) || equations.some((equation: Equation) => equation.inputs.includes(value));
 }
 
 type Builder = ReturnType<typeof newBuilder>;
@@ -233,19 +230,24 @@ function withoutBatchAxis(
 }
 
 /** Why examples depend on one another; null where they do not. */
-function couplingOf({ symbol, fixed }: Layout, made: Made, make: (size: number) => Made): Coupling | null {
-  if (fixed !== null && fixed > 1) {
+function couplingOf({ inputs, symbol, fixed }: Layout, made: Made, make: (size: number) => Made): Coupling | null {
+  if (inputs.every(({ axis }) => axis === null)) return null;
+  const surely = made.couplings.find(({ certainty }) => certainty === "surely");
+  if (symbol === null) {
+    const [said] = made.couplings;
+    if (said !== undefined || fixed === null || fixed === 1) return said ?? null;
     const reason =
       `the model was exported for exactly ${fixed} examples; export it with ` +
       "dynamic_shapes={...: {0: torch.export.Dim.DYNAMIC}} for any number of them";
-    return made.coupling ?? { reason, source: null };
+    return { reason, source: null };
   }
-  if (made.coupling !== null || symbol === null) return made.coupling;
+  if (surely !== undefined) return surely;
   const two = make(2);
-  if (two.coupling !== null) return two.coupling;
   const { state, equation } = followExamples(two.graph, two.batchedInputs, 2);
   const source = equation?.source ?? null;
-  if (state === "coupled") return { reason: mixes(equation), source };
+  if (state === "coupled") {
+    return two.couplings.find((said) => said.source === source) ?? { reason: mixes(equation), source };
+  }
   const lacking = two.outputs.findIndex(({ isBatched }) => !isBatched);
   if (lacking >= 0) return { reason: `the output number ${lacking} has no batch axis`, source: null };
   if (state === "lost") {

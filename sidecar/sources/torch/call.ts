@@ -6,7 +6,7 @@ import { elementTypeOf } from "./elements";
 
 /** A call of an operator, with its arguments as values of the graph and as numbers. */
 
-/** A number that depends on the number of examples. */
+/** A number out of sizes, and whether the number of examples is among them. */
 export interface SymbolicNumber {
   readonly number: number;
   readonly ofBatch: boolean;
@@ -35,8 +35,8 @@ export class OperatorCall {
     readonly overload: string,
     private readonly bound: ReadonlyMap<string, Bound>,
     readonly source: Source | null,
-    /** Told why examples are coupled, where the operator itself knows. */
-    readonly couples: (reason: string) => void,
+    /** Told why examples are coupled, where the operator itself knows: if they are on the axes that it joins, or anyway. */
+    readonly couples: (reason: string, certainty: "perhaps" | "surely") => void,
   ) {}
 
   has(name: string): boolean {
@@ -85,7 +85,8 @@ export class OperatorCall {
   /** A number that is computed with. */
   number(name: string, otherwise?: number): number {
     const bound = this.bound.get(name) ?? null;
-    if (isSymbolic(bound) && bound.symbolic.ofBatch) this.couples("a result depends on the number of examples");
+    if (isSymbolic(bound) && bound.symbolic.ofBatch)
+      this.couples("a result depends on the number of examples", "surely");
     return this.size(name, otherwise);
   }
 
@@ -101,7 +102,7 @@ export class OperatorCall {
     return number;
   }
 
-  /** One for each axis; a single one counts for all of `rank`. */
+  /** A list of extents, axes or positions; a single number is a list of one. */
   sizes(name: string, otherwise?: readonly number[]): number[] {
     if (!this.has(name) && otherwise !== undefined) return [...otherwise];
     const bound = this.bound.get(name) ?? null;
@@ -113,7 +114,7 @@ export class OperatorCall {
     });
   }
 
-  /** For each of `rank` spatial axes. */
+  /** One for each of `rank` spatial axes; a single one counts for all. */
   perAxis(name: string, rank: number, otherwise: number): number[] {
     const given = this.sizes(name, []);
     if (given.length === 0) return new Array<number>(rank).fill(otherwise);

@@ -1,7 +1,7 @@
 import type { Builder } from "../../graph/builder";
 import { messageOf, ModelError } from "../../graph/errors";
 import type { Source, Value } from "../../graph/graph";
-import { sameShape, sizeOf, stridesOf, type Shape } from "../../graph/types";
+import { sameShape, stridesOf, type Shape } from "../../graph/types";
 import * as ops from "../../primitives/ops";
 import { Cell, type View } from "./aliases";
 import { OperatorCall, type Bound } from "./call";
@@ -19,11 +19,13 @@ export interface Coupling {
   readonly source: Source | null;
 }
 
-export interface Sizes {
+export interface Setting {
   /** Of all symbols, the batch's among them. */
   readonly bindings: Bindings;
   /** The symbol that counts the examples, where it is open. */
   readonly batch: string | null;
+  /** Whether composite operators have been decomposed already. */
+  readonly isDecomposed: boolean;
 }
 
 /** Equations of the largest graphs that somebody would wait for. */
@@ -31,28 +33,24 @@ const MOST_EQUATIONS = 400_000;
 /** Views of views. */
 const DEEPEST_VIEW = 500;
 
-export function sizesOf(meta: TensorMeta, bindings: Bindings): (number | null)[] {
-  return meta.sizes.map((size) => evaluateExpression(size, bindings));
-}
-
 /** The shape, where all of it is known. */
 export function shapeOf(meta: TensorMeta, bindings: Bindings): Shape | null {
-  const sizes = sizesOf(meta, bindings);
+  const sizes = meta.sizes.map((size) => evaluateExpression(size, bindings));
   return sizes.every((size): size is number => size !== null && Number.isInteger(size) && size >= 0) ? sizes : null;
 }
 
 export class Evaluation {
-  /** Why examples are coupled, where an operator itself says so. */
-  coupling: Coupling | null = null;
+  /** Why examples are coupled, where operators themselves say so. */
+  readonly couplings: (Coupling & { readonly certainty: "perhaps" | "surely" })[] = [];
 
   constructor(
     private readonly b: Builder,
-    private readonly sizes: Sizes,
+    private readonly setting: Setting,
   ) {}
 
-  /** The values of what the graph returns; null for what is no array. */
+  /** Runs all of the graph's nodes, given the arrays that it begins with; the result gives any array by its name. */
   run(graph: ProgramGraph, arrays: ReadonlyMap<string, Value>): { get: (name: string) => Value } {
-    const scope = new Scope(this.b, this.sizes, graph, (coupling) => (this.coupling ??= coupling));
+    const scope = new Scope(this.b, this.setting, graph, (coupling) => this.couplings.push(coupling));
     for (const [name, value] of arrays) scope.define(name, new Cell(value));
     scope.runNodes();
     return { get: (name) => scope.cell(name, null).read(this.b) };
@@ -65,9 +63,9 @@ class Scope {
 
   constructor(
     private readonly b: Builder,
-    private readonly sizes: Sizes,
+    private readonly setting: Setting,
     private readonly graph: ProgramGraph,
-    private readonly couples: (coupling: Coupling) => void,
+    private readonly couples: (coupling: Evaluation["couplings"][number]) => void,
   ) {}
 
   define(name: string, cell: Cell | null): void {
@@ -114,7 +112,9 @@ class Scope {
     const isInPlace = namespace === "aten" && /^[a-zA-Z]\w*[^_]_$/.test(name);
     const plain = isInPlace ? name.slice(0, -1) : name;
     const bound = new Map(node.inputs.map((input) => [input.name, this.bind(input.argument, node)] as const));
-    const call = new OperatorCall(plain, overload, bound, source, (reason) => this.couples({ reason, source }));
+    const call = new OperatorCall(plain, overload, bound, source, (reason, certainty) =>
+      this.couples({ reason, source, certainty }),
+    );
     const operand = node.inputs.find(({ name: input }) => input === "self" || input === "input")?.argument ?? null;
     const cell =
       operand !== null && typeof operand === "object" && "tensor" in operand ? this.cell(operand.tensor, node) : null;
@@ -136,8 +136,9 @@ class Scope {
     }
     if (!known || !Object.hasOwn(operators, plain)) {
       throw new ModelError(
-        `the operator ${node.target} is not supported; decompose it before saving, ` +
-          "ep = ep.run_decompositions(), or compute the same with other operators",
+        `the operator ${node.target} is not supported; ` +
+          (this.setting.isDecomposed ? "" : "decompose it before saving, ep = ep.run_decompositions(), or ") +
+          "compute the same with other operators",
         source,
       );
     }
@@ -164,7 +165,7 @@ class Scope {
     const recorded = this.recordedShape(output);
     const seen = view.read(this.b.child(), base);
     const whole = recorded === null || sameShape(seen.shape, recorded) ? view : composed(view, reshaped(recorded));
-    if (recorded !== null && sizeOf(recorded) !== sizeOf(seen.shape)) throw this.mismatch(node, seen.shape, recorded);
+    if (recorded !== null && !sameButOnes(recorded, seen.shape)) throw this.mismatch(node, seen.shape, recorded);
     if (!this.copies(node, of.tensor, output)) {
       if (cell.depth >= DEEPEST_VIEW) throw new ModelError("views of views are nested too deep", placeOf(node));
       return cell.viewed(this.b, whole);
@@ -174,18 +175,18 @@ class Scope {
 
   /** Whether an operator that gives a view where it can has made a copy: of other numbers, or of scattered elements. */
   private copies({ target }: ProgramNode, input: string, output: string): boolean {
-    if (!/^aten\.(reshape|reshape_as|flatten|contiguous|to|type_as)\./.test(target)) return false;
+    if (!/^aten\.(reshape|reshape_as|flatten|ravel|contiguous|to|type_as)\./.test(target)) return false;
     const [from, to] = [this.graph.tensors.get(input), this.graph.tensors.get(output)];
     if (from === undefined || to === undefined) return false;
     return from.scalarType !== to.scalarType || (!target.startsWith("aten.to.") && !this.isContiguous(from));
   }
 
   private isContiguous(meta: TensorMeta): boolean {
-    const shape = shapeOf(meta, this.sizes.bindings);
+    const shape = shapeOf(meta, this.setting.bindings);
     if (shape === null) return true;
     const strides = stridesOf(shape);
     return meta.strides.every(
-      (stride, axis) => shape[axis] === 1 || evaluateExpression(stride, this.sizes.bindings) === strides[axis],
+      (stride, axis) => shape[axis] === 1 || evaluateExpression(stride, this.setting.bindings) === strides[axis],
     );
   }
 
@@ -205,7 +206,7 @@ class Scope {
       ({ argument }) => typeof argument === "object" && argument !== null && "graph" in argument,
     );
     const given = node.inputs.slice(position + 1).map(({ argument }) => argument);
-    const inner = new Scope(this.b, this.sizes, graph, this.couples);
+    const inner = new Scope(this.b, this.setting, graph, this.couples);
     graph.inputs.forEach((input, index) => {
       const argument = given[index] ?? null;
       if (isTensor(input) && isTensor(argument)) inner.define(input.tensor, this.cell(argument.tensor, node));
@@ -231,7 +232,7 @@ class Scope {
 
   private symbolic(name: string, node: ProgramNode): { number: number; ofBatch: boolean } {
     const expression: Expression | undefined = this.graph.symbolic.get(name);
-    const number = expression ? evaluateExpression(expression, this.sizes.bindings) : null;
+    const number = expression ? evaluateExpression(expression, this.setting.bindings) : null;
     if (expression === undefined || number === null) {
       throw new ModelError(
         `the operator ${node.target} is given a number that is open until the model runs (${name}); compute it without ` +
@@ -239,12 +240,12 @@ class Scope {
         placeOf(node),
       );
     }
-    return { number, ofBatch: this.sizes.batch !== null && symbolsOf(expression).has(this.sizes.batch) };
+    return { number, ofBatch: this.setting.batch !== null && symbolsOf(expression).has(this.setting.batch) };
   }
 
   private recordedShape(name: string): Shape | null {
     const meta = this.graph.tensors.get(name);
-    return meta ? shapeOf(meta, this.sizes.bindings) : null;
+    return meta ? shapeOf(meta, this.setting.bindings) : null;
   }
 
   /**
@@ -254,7 +255,7 @@ class Scope {
   private conformed(value: Value, name: string, node: ProgramNode): Value {
     const meta = this.graph.tensors.get(name);
     const shape = this.recordedShape(name);
-    if (shape !== null && sizeOf(shape) !== sizeOf(value.shape)) throw this.mismatch(node, value.shape, shape);
+    if (shape !== null && !sameButOnes(shape, value.shape)) throw this.mismatch(node, value.shape, shape);
     const dtype = meta ? (elementTypeOf(meta.scalarType)?.dtype ?? value.dtype) : value.dtype;
     return ops.reshape(this.b, ops.convert(this.b, value, dtype), shape ?? value.shape);
   }
@@ -266,6 +267,12 @@ class Scope {
       placeOf(node),
     );
   }
+}
+
+/** Whether two shapes differ in nothing but axes of extent 1. */
+function sameButOnes(a: Shape, b: Shape): boolean {
+  const wide = (shape: Shape): number[] => shape.filter((extent) => extent !== 1);
+  return sameShape(wide(a), wide(b));
 }
 
 function isTensor(argument: Argument): argument is { readonly tensor: string } {

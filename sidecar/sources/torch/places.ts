@@ -3,7 +3,7 @@ import type { ProgramNode } from "./program";
 
 /** The user's own lines for what an exported program does: from the stack traces and module stacks of its nodes. */
 
-export interface Frame {
+interface Frame {
   readonly file: string;
   readonly line: number;
   readonly name: string;
@@ -25,7 +25,7 @@ const FRAME = /File "([^"\n]+)", line (\d+), in ([^\n]+)/g;
 const LIBRARY = /[\\/](?:site-packages|dist-packages)[\\/]|[\\/]lib[\\/]python\d|^<|^torch[\\/]/;
 
 /** Of a node, outermost first. */
-export function framesOf({ stackTrace }: ProgramNode): Frame[] {
+function framesOf({ stackTrace }: ProgramNode): Frame[] {
   return Array.from(stackTrace.matchAll(FRAME), ([, file, line, name]) => ({
     file,
     line: Number(line),

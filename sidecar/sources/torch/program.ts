@@ -60,6 +60,8 @@ export interface Program {
   /** The example's own sizes, for symbols that have them. */
   readonly hints: ReadonlyMap<string, number>;
   readonly ranges: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
+  /** Whether it is made of core operators: what torch.export gives first has the dialect TRAINING. */
+  readonly isDecomposed: boolean;
   /** "2.13.0" */
   readonly torchVersion: string;
 }
@@ -99,6 +101,7 @@ export function readProgram(json: unknown): Program {
         return [symbol, { min: bound(min, 0), max: bound(max, Infinity) }];
       }),
     ),
+    isDecomposed: !list(top.verifiers ?? [], "verifiers").includes("TRAINING"),
     torchVersion: text(top.torch_version ?? "", "torch_version").replace(/\+.*$/, ""),
   };
 }

@@ -1,5 +1,4 @@
 import type { Builder } from "../../../graph/builder";
-import { ModelError } from "../../../graph/errors";
 import type { Value } from "../../../graph/graph";
 import { isFloat, range, sizeOf, type DType, type Shape, type TypedArray } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
@@ -122,8 +121,4 @@ export function completeShape(call: OperatorCall, shape: Shape, size: number): n
 
 export function reshaped(b: Builder, call: OperatorCall, x: Value, shape: Shape): Value {
   return ops.reshape(b, x, completeShape(call, shape, sizeOf(x.shape)));
-}
-
-export function unsupported(call: OperatorCall, what: string): ModelError {
-  return new ModelError(`aten.${call.operator} ${what}`, call.source);
 }

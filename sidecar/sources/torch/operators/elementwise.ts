@@ -79,7 +79,7 @@ function gelu(b: Builder, x: Value, approximate: string): Value {
   return ops.mul(b, half, shifted(b, ops.tanh(b, scaled(b, cubic, Math.sqrt(2 / Math.PI))), 1));
 }
 
-export const silu: Unary = (b, x) => ops.mul(b, x, ops.logistic(b, x));
+const silu: Unary = (b, x) => ops.mul(b, x, ops.logistic(b, x));
 
 /** log(sigmoid(x)) = -softplus(-x) */
 const logSigmoid: Unary = (b, x) => ops.neg(b, softplus(b, ops.neg(b, x)));
@@ -275,6 +275,14 @@ const logit: Operator = (b, call) => {
   return ops.log(b, ops.div(b, p, ops.sub(b, at(b, p, 1), p)));
 };
 
+/** Of a random slope in training, of the mean slope else. */
+const rrelu = (b: Builder, call: OperatorCall): Value => {
+  if (call.flag("training", false)) {
+    throw call.refuse("is random in training mode; call model.eval() before the export");
+  }
+  return leakyRelu(b, call.value("self"), (call.number("lower", 0.125) + call.number("upper", 1 / 3)) / 2);
+};
+
 const hardtanh = (call: OperatorCall, b: Builder): Value =>
   clip(b, call.value("self"), call.number("min_val", -1), call.number("max_val", 1), false);
 
@@ -331,12 +339,8 @@ export const elementwise: OperatorTable = {
   hardswish: smooth((b, x) => ops.mul(b, x, sixth(b, x))),
   hardtanh: (b, call) => hardtanh(call, b),
   leaky_relu: (b, call) => leakyRelu(b, call.value("self"), call.number("negative_slope", 0.01)),
-  rrelu: (b, call) => {
-    if (call.flag("training", false))
-      throw call.refuse("is random in training mode; call model.eval() before the export");
-    const slope = (call.number("lower", 0.125) + call.number("upper", 1 / 3)) / 2;
-    return leakyRelu(b, call.value("self"), slope);
-  },
+  rrelu,
+  rrelu_with_noise_functional: (b, call) => [rrelu(b, call), null],
   prelu: preluOf,
   _prelu_kernel: (b, call) => prelu(b, call.value("self"), call.value("weight")),
   softplus: softplusOf,

@@ -2,6 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { range, sizeOf, stridesOf } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
+import { invert } from "../../../primitives/structural";
 import type { Operator, OperatorCall, OperatorTable } from "../call";
 import { aligned, axisOf, broadcastShape } from "./common";
 import { views } from "./views";
@@ -135,15 +136,27 @@ const indexPut: Operator = (b, call) => {
   const indexed = indexedAxes(b, call, x);
   const { axes, shape } = indexed;
   const others = range(x.shape.length).filter((axis) => !axes.includes(axis));
-  if (axes.some((axis, which) => axis !== which)) throw call.refuse("puts elements on other axes than the first ones");
-  const size = sizeOf(axes.map((axis) => x.shape[axis]));
   const rest = others.map((axis) => x.shape[axis]);
+  // The indices' axes come first here; in the updates they are where those of `x` were, if these are next to each other
+  const isAdjacent = axes.every((axis, which) => which === 0 || axis === axes[which - 1] + 1);
+  const before = isAdjacent ? axes[0] : 0;
+  const wide = ops.broadcastTo(b, values, [...rest.slice(0, before), ...shape, ...rest.slice(before)]);
+  const inner = range(shape.length).map((axis) => axis + before);
+  const given = ops.transpose(b, wide, [...inner, ...range(wide.shape.length).filter((axis) => !inner.includes(axis))]);
   const places = positions(b, x, indexed);
-  const put = (updates: Value): Value => ops.reshape(b, ops.scatterAdd(b, updates, places, 0, size), x.shape);
-  const updates = put(ops.broadcastTo(b, values, [...shape, ...rest]));
-  if (call.flag("accumulate", false)) return ops.add(b, x, updates);
-  const counts = put(ops.full(b, [...shape, ...rest], x.dtype, 1));
-  return replaced(b, x, updates, counts);
+  const size = sizeOf(axes.map((axis) => x.shape[axis]));
+  const order = [...axes, ...others];
+  const put = (updates: Value): Value => {
+    const sums = ops.scatterAdd(b, updates, places, 0, size);
+    const split = ops.reshape(
+      b,
+      sums,
+      order.map((axis) => x.shape[axis]),
+    );
+    return ops.transpose(b, split, invert(order));
+  };
+  if (call.flag("accumulate", false)) return ops.add(b, x, put(given));
+  return replaced(b, x, put(given), put(ops.full(b, given.shape, x.dtype, 1)));
 };
 
 function replaced(b: Builder, x: Value, updates: Value, counts: Value): Value {

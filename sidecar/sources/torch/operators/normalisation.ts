@@ -47,10 +47,14 @@ const batchNorm = (b: Builder, call: OperatorCall, training: boolean): Value => 
   const place = onFeatures(b, x.shape);
   const [mean, variance] = [call.optional("running_mean"), call.optional("running_var")];
   if (training || mean === null || variance === null) {
-    call.couples(
-      "batch normalisation in training mode uses the batch's own mean and variance; call model.eval() before the export " +
-        "for the running ones",
-    );
+    // Without running statistics it may be an instance's normalisation, decomposed: one for each feature of each example
+    if (mean !== null || call.operator === "batch_norm") {
+      call.couples(
+        "batch normalisation in training mode uses the batch's own mean and variance; call model.eval() before the " +
+          "export for the running ones",
+        "perhaps",
+      );
+    }
     const axes = range(x.shape.length).filter((axis) => axis !== 1);
     const { centred, inverse } = standardised(b, x, axes, call.number("eps", 1e-5));
     return affine(b, ops.mul(b, centred, inverse), call, place);

@@ -159,6 +159,15 @@ const bilinear: Operator = (b, call) => {
   return bias === null ? result : plus(b, result, bias);
 };
 
+/** The product of three arrays, each with new axes where `expand` says, summed over `sumdim`. */
+const trilinear: Operator = (b, call) => {
+  const expanded = range(3).map((which) =>
+    call.sizes(`expand${which + 1}`).reduce((x, axis) => ops.expandDims(b, x, axis), call.value(`i${which + 1}`)),
+  );
+  const [x, y, z] = aligned(b, expanded);
+  return ops.reduceSum(b, ops.mul(b, ops.mul(b, x, y), z), call.sizes("sumdim"));
+};
+
 const tensordot: Operator = (b, call) => {
   const [x, y] = [call.value("self"), call.value("other")];
   const axes = (name: string, { shape }: Value): number[] =>
@@ -185,5 +194,6 @@ export const products: OperatorTable = {
   baddbmm: added("batch1", "batch2"),
   einsum,
   bilinear,
+  _trilinear: trilinear,
   tensordot,
 };

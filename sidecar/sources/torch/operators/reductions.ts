@@ -205,6 +205,12 @@ export const reductions: OperatorTable = {
   },
   linalg_vector_norm: norm,
   norm,
+  linalg_norm: (b, call) => {
+    const isOfMatrix =
+      call.has("ord") && (call.has("dim") ? call.sizes("dim").length : call.value("self").shape.length) > 1;
+    if (isOfMatrix) throw call.refuse("is supported for vectors only");
+    return norm(b, call);
+  },
   logsumexp: logSumExp,
   cumsum: cumulativeSum,
   cumprod: cumulativeProduct,

@@ -273,7 +273,7 @@ const diagonal: Operator = (b, call) => {
   const rank = x.shape.length;
   const first = axisOf(call, call.size("dim1", 0), rank);
   const second = axisOf(call, call.size("dim2", 1), rank);
-  const offset = call.size("offset", 0);
+  const offset = call.size(call.operator === "diag" ? "diagonal" : "offset", 0);
   const rest = range(rank).filter((axis) => axis !== first && axis !== second);
   const [rows, columns] = [x.shape[first], x.shape[second]];
   const length = Math.max(0, offset >= 0 ? Math.min(rows, columns - offset) : Math.min(rows + offset, columns));
@@ -291,7 +291,12 @@ const diagonal: Operator = (b, call) => {
 const diagEmbed: Operator = (b, call) => {
   const x = call.value("self");
   const size = x.shape[x.shape.length - 1];
-  if (call.size("offset", 0) !== 0 || call.size("dim1", -2) !== -2 || call.size("dim2", -1) !== -1) {
+  if (
+    call.size("offset", 0) !== 0 ||
+    call.size("diagonal", 0) !== 0 ||
+    call.size("dim1", -2) !== -2 ||
+    call.size("dim2", -1) !== -1
+  ) {
     throw call.refuse("is supported for the main diagonal of the last axes only");
   }
   const identity = ops.eye(b, size, x.dtype);
@@ -410,17 +415,18 @@ export const shapes: OperatorTable = {
   pixel_shuffle: pixelShuffle,
   pixel_unshuffle: pixelUnshuffle,
   channel_shuffle: channelShuffle,
-  native_channel_shuffle: channelShuffle,
   unfold,
   im2col,
   tril: triangle(ops.le),
   triu: triangle(ops.ge),
   diagonal,
   diag_embed: diagEmbed,
+  diag: (b, call) => (call.value("self").shape.length === 1 ? diagEmbed(b, call) : diagonal(b, call)),
 
   zeros: made(0),
   ones: made(1),
   empty: made(0),
+  empty_permuted: made(0),
   zeros_like: madeLike(0),
   ones_like: madeLike(1),
   empty_like: madeLike(0),

@@ -121,7 +121,7 @@ const split: ViewMaker = (call, { shape }) => {
   const axis = axisOf(call, call.size("dim", 0), shape.length);
   const name = ["split_size", "split_sizes"].find((each) => call.has(each)) ?? "split_size";
   const sizes = call.sizes(name);
-  if (call.overload === "Tensor" && call.operator === "split") return equalParts(call, axis, shape[axis], sizes[0]);
+  if (call.overload === "Tensor") return equalParts(call, axis, shape[axis], sizes[0]);
   if (sizes.reduce((sum, size) => sum + size, 0) !== shape[axis]) {
     throw call.refuse(`splits an axis of extent ${shape[axis]} in [${sizes.join(",")}]; export the model again`);
   }
@@ -242,7 +242,6 @@ const unlessConverted: ViewMaker = (call, { dtype }) => {
 
 export const views: Readonly<Record<string, ViewMaker>> = {
   alias: () => identity,
-  lift_fresh: () => identity,
   contiguous: () => identity,
   to: unlessConverted,
   type_as: unlessConverted,
@@ -257,6 +256,7 @@ export const views: Readonly<Record<string, ViewMaker>> = {
   view_as: likeOther,
   reshape_as: likeOther,
   flatten,
+  ravel: flatten,
   unflatten,
   squeeze,
   unsqueeze,
