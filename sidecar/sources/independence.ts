@@ -164,7 +164,8 @@ function named(equation: Equation | null): string {
   return (equation.attributes as { kernel: string }).kernel;
 }
 
-function mixes(equation: Equation | null): string {
+/** What an operation does that depends on several examples, in a sentence's words. */
+export function mixes(equation: Equation | null): string {
   const name = named(equation);
   if (/^(reduce|arg)/.test(name)) return `${name} runs over the batch axis`;
   if (name === "dot_general") return "a product sums over the batch axis";

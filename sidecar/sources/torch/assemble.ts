@@ -1,12 +1,13 @@
 import { argument } from "../../graph/builder";
 import { checkGraph } from "../../graph/check";
 import { ModelError } from "../../graph/errors";
-import type { Argument, Equation, Graph, Value } from "../../graph/graph";
+import type { Argument, Graph, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { isFloat, sameShape, type Shape } from "../../graph/types";
 import { inferShapes, newBuilder } from "../../primitives";
 import * as ops from "../../primitives/ops";
 import { dropUnused, followExamples } from "../../transforms";
+import { mixes } from "../independence";
 import type { BatchInfo, Model, ParameterInfo, Port } from "../model";
 import type { InputOption } from "../tfjs/inputs";
 import type { StoredWeight } from "./archive";
@@ -254,13 +255,6 @@ function couplingOf({ inputs, symbol, fixed }: Layout, made: Made, make: (size: 
     return { reason: `the examples cannot be followed through ${equation?.primitive ?? "an operation"}`, source };
   }
   return null;
-}
-
-function mixes(equation: Equation | null): string {
-  const name = equation?.primitive ?? "an operation";
-  if (/^(reduce|arg)/.test(name)) return `${name} runs over the batch axis`;
-  if (name === "dot_general") return "a product sums over the batch axis";
-  return `${name} combines the examples of a batch`;
 }
 
 /** An array's shape in one example. */
