@@ -57,7 +57,7 @@ export interface Model {
   readonly file: string;
   /** The top-level binding, for a code file. */
   readonly export: string | null;
-  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph" | "onnx" | "torch-export";
+  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph" | "onnx" | "torch-export" | "torch-code";
   /** Where the model is made, or else bound. */
   readonly source: Source | null;
   /**

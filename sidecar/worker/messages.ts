@@ -38,6 +38,8 @@ export interface ModelRequest {
   readonly batch: number;
   /** Code files with batching rules. */
   readonly batchingRules?: readonly string[];
+  /** The Python that runs a Python file; null for that of the environment. */
+  readonly python?: string | null;
 }
 
 export interface JacobianJob {

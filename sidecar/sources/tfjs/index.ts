@@ -36,6 +36,10 @@ export interface LoadRequest {
   readonly onRead?: (files: readonly string[]) => void;
   /** Code files with batching rules for operations that only TensorFlow.js can run. */
   readonly batchingRules?: readonly string[];
+  /** The Python that a Python file is for; by default that of the environment. */
+  readonly python?: string | null;
+  /** Seconds that another program may take to evaluate the model; by default as long as it takes. */
+  readonly timeLimit?: number;
 }
 
 /** Reads a TensorFlow.js model, from code or as it was saved. */

@@ -1,0 +1,425 @@
+"""Builds a model of a user's Python file, exports it with the user's own PyTorch, and asks that PyTorch what it would do.
+
+    python torch_program.py FOLDER
+
+Reads FOLDER/request.json and writes FOLDER/model.pt2 and FOLDER/result.json. The request:
+
+    file      the user's file
+    export    a name, or a class or factory with Python literals as arguments: `Net(width=16)`
+    inputs    [{name, shape, batched, dtype}], shapes of one example
+    seconds   how long all of it may take; null for as long as it takes
+    probe     the number of examples that memory is predicted for; null for no predictions
+
+The result has `error` {message, source} or `framework`, `note` and `pytorch`; and in any case `files`, the user's own files that were
+imported. It runs on any Python 3, so that it can say what is too old.
+"""
+
+import ast
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import io
+import json
+import logging
+import os
+import random
+import re
+import sys
+import sysconfig
+import threading
+import time
+import traceback
+import warnings
+
+OLDEST = (2, 9)
+SETUP = "install it with pip install torch, or give the Python that has it with --python"
+
+
+class Refused(Exception):
+    """The user's code is at fault: a sentence, and the place (file, line) or None."""
+
+    def __init__(self, message, place=None):
+        super().__init__(message)
+        self.message = message
+        self.place = place
+
+
+# --- Places in the user's own files
+
+
+def packages():
+    """Folders of Python's own and of installed packages."""
+    paths = sysconfig.get_paths()
+    return [os.path.realpath(paths[key]) + os.sep for key in ("stdlib", "platstdlib", "purelib", "platlib") if key in paths]
+
+
+PACKAGES = packages()
+
+
+def is_users(file):
+    if not file or file.startswith("<") or os.path.realpath(file) == os.path.realpath(__file__):
+        return False
+    path = os.path.realpath(file)
+    if re.search(r"[\\/](site|dist)-packages[\\/]", path):
+        return False
+    return not any(path.startswith(folder) for folder in PACKAGES)
+
+
+def users_files():
+    """Of the modules that were imported."""
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    own = {os.path.realpath(file) for file in files if isinstance(file, str) and file.endswith(".py") and is_users(file)}
+    # Some modules of PyTorch's say that they are files which they are not
+    return sorted(file for file in own if os.path.exists(file))
+
+
+def place_of(error):
+    """The innermost line of the user's that an exception passed."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    return frames[-1] if frames else None
+
+
+def place_in(text):
+    """The last line of the user's in a stack trace that is a text."""
+    found = [(file, int(line)) for file, line in re.findall(r'File "([^"\n]+)", line (\d+)', text) if is_users(file)]
+    return found[-1] if found else None
+
+
+def current_place():
+    """The innermost line of the user's that runs now."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if is_users(frame.f_code.co_filename):
+            return (frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def source_of(place):
+    return None if place is None else {"file": os.path.realpath(place[0]), "line": place[1], "column": 1}
+
+
+def first_line(error):
+    """What an exception says, without PyTorch's advice to set its own variables."""
+    text = str(error).strip()
+    specialised = re.search(r"your code specialized it to be a constant \((\d+)\)", text)
+    if specialised:
+        return "the code takes it for the constant %s" % specialised.group(1)
+    line = re.split(r"[.!]? (?:\(unhinted|For more information)|\n", text)[0].strip()
+    return line.rstrip(".") if line else type(error).__name__
+
+
+def raised(what, error, remedy):
+    return Refused("%s raised %s: %s; %s" % (what, type(error).__name__, first_line(error), remedy), place_of(error))
+
+
+# --- The user's PyTorch, file and model
+
+
+def import_torch():
+    try:
+        import torch
+    except ImportError as error:
+        if getattr(error, "name", None) not in ("torch", None):
+            raise Refused("PyTorch cannot be imported with %s (%s); %s" % (sys.executable, first_line(error), SETUP))
+        raise Refused("%s has no PyTorch; %s" % (sys.executable, SETUP))
+    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+    if version < OLDEST:
+        raise Refused(
+            "PyTorch %s of %s is too old to export models from; install %d.%d or later there, or give another Python with --python"
+            % (torch.__version__, sys.executable, *OLDEST)
+        )
+    return torch
+
+
+def import_file(file):
+    """Imports the file as it would be in its own project: in its package, if it is in one."""
+    folder = os.path.dirname(file)
+    top, names = folder, []
+    while os.path.exists(os.path.join(top, "__init__.py")):
+        top, name = os.path.split(top)
+        names.insert(0, name)
+    project = folder
+    while not any(os.path.exists(os.path.join(project, mark)) for mark in ("pyproject.toml", "setup.py", "setup.cfg", ".git")):
+        parent = os.path.dirname(project)
+        if parent == project:
+            project = top
+            break
+        project = parent
+    for path in (project, folder, top):
+        if path in sys.path:
+            sys.path.remove(path)
+        sys.path.insert(0, path)
+    name = os.path.splitext(os.path.basename(file))[0]
+    # A module of this name that is imported already is another one
+    full = ".".join(names + [name])
+    if full in sys.modules or not name.isidentifier():
+        full = "_kernelscope_" + re.sub(r"\W", "_", name)
+    try:
+        if names:
+            importlib.import_module(".".join(names))
+            imported = sys.modules.get(full)
+            if imported is not None and os.path.realpath(getattr(imported, "__file__", None) or "") == file:
+                return imported
+        spec = importlib.util.spec_from_file_location(full, file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+        return module
+    except SyntaxError as error:
+        place = (error.filename, error.lineno or 1) if error.filename else (file, 1)
+        raise Refused("this is no Python that %s understands (%s); correct the line" % (version_text(), error.msg), place)
+    except ModuleNotFoundError as error:
+        raise Refused("there is no module %s in %s; install it there, or give another Python with --python" % (error.name, sys.executable), place_of(error))
+    except SystemExit as error:
+        raise Refused("the file ends the process when it is imported; put this behind if __name__ == \"__main__\"", place_of(error))
+    except Exception as error:
+        raise raised("importing the file", error, "correct the line, or put it behind if __name__ == \"__main__\"")
+
+
+def version_text():
+    return "Python %d.%d" % sys.version_info[:2]
+
+
+def parse_export(text):
+    """`a.b` or `a.b(literals)`: the path, and the arguments or None."""
+    bad = Refused("%s names no model; write a name, or a class or function with literals, such as Net(16, depth=2)" % text)
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise bad
+    args = None
+    if isinstance(node, ast.Call):
+        try:
+            args = [ast.literal_eval(arg) for arg in node.args]
+            keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+        except (ValueError, TypeError, SyntaxError):
+            raise Refused("the arguments in %s are not all literals; call a function of the file that makes the model" % text)
+        if None in keywords:
+            raise bad
+        args, node = (args, keywords), node.func
+    path = []
+    while isinstance(node, ast.Attribute):
+        path.insert(0, node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        raise bad
+    return [node.id] + path, args
+
+
+def line_of(value, file):
+    try:
+        return (inspect.getsourcefile(value) or file, inspect.getsourcelines(value)[1])
+    except (OSError, TypeError):
+        return (file, 1)
+
+
+def build(torch, module, file, text):
+    path, args = parse_export(text)
+    value = module
+    for depth, name in enumerate(path):
+        if not hasattr(value, name):
+            has = ", ".join(key for key, each in vars(module).items() if is_model(torch, module, each)) or "none"
+            raise Refused("the file has no %s; its models are %s" % (".".join(path[: depth + 1]), has), (file, 1))
+        value = getattr(value, name)
+    name = ".".join(path)
+    is_made = isinstance(value, torch.nn.Module)
+    if args is not None and (is_made or not callable(value)):
+        raise Refused("%s is neither a class nor a function; leave out the arguments" % name, (file, 1))
+    if not is_made and callable(value):
+        given, keywords = args or ([], {})
+        try:
+            inspect.signature(value).bind(*given, **keywords)
+        except TypeError as error:
+            raise Refused("%s cannot be called so (%s); write its arguments, as in %s#%s(16, depth=2)" % (name, error, os.path.basename(file), name), line_of(value, file))
+        except ValueError:
+            # A signature that Python does not know
+            pass
+        what = "the constructor" if inspect.isclass(value) else name
+        place = line_of(value, file)
+        try:
+            value = value(*given, **keywords)
+        except SystemExit as error:
+            raise Refused("%s ends the process; take this out" % what, place_of(error))
+        except Exception as error:
+            raise raised(what, error, "correct the line, or the arguments in #%s" % text)
+    else:
+        place = None
+    if not isinstance(value, torch.nn.Module):
+        raise Refused("%s is no torch.nn.Module but %s; name a module, or what makes one" % (text, type(value).__name__), place or (file, 1))
+    return value.cpu().eval()
+
+
+def is_model(torch, module, value):
+    if inspect.isclass(value):
+        return issubclass(value, torch.nn.Module) and value.__module__ == module.__name__
+    return isinstance(value, torch.nn.Module)
+
+
+# --- Inputs
+
+
+def inputs_of(model, given):
+    """The inputs that are given, in the order of `forward`. Says which are missing."""
+    place = line_of(type(model).forward, None) if is_users(inspect.getsourcefile(type(model)) or "") else None
+    parameters = inspect.signature(model.forward).parameters
+    known = [name for name, each in parameters.items() if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    names = [each["name"] for each in given]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refused("the model has no input %s: forward takes %s; correct --input" % (unknown[0], ", ".join(known) or "none"), place)
+    missing = [name for name in known if parameters[name].default is inspect.Parameter.empty and name not in names]
+    if missing:
+        wanted = " ".join("--input %s=N,SHAPE" % name for name in missing)
+        raise Refused("the shape of %s is not known; add %s, such as %s=N,3,32,32 (N is the batch axis)" % (" and ".join(missing), wanted, missing[0]), place)
+    return sorted(given, key=lambda each: known.index(each["name"]))
+
+
+def examples(torch, inputs, count, fill):
+    dtypes = {None: torch.float32, "float32": torch.float32, "int32": torch.int64, "bool": torch.bool}
+    return {each["name"]: fill(([count] if each["batched"] else []) + each["shape"], dtypes[each["dtype"]]) for each in inputs}
+
+
+def random_or_zero(torch):
+    """Indices are 0: they are in range wherever they point."""
+    return lambda shape, dtype: torch.randn(shape) if dtype.is_floating_point else torch.zeros(shape, dtype=dtype)
+
+
+@contextlib.contextmanager
+def quiet():
+    """What PyTorch says and prints of what it is asked here is no news to the user, who gets it as one sentence."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+# --- Exporting
+
+
+def export(torch, model, inputs, file):
+    """Writes the model as an archive. Gives a note where the number of examples could not be left open."""
+    is_batched = any(each["batched"] for each in inputs)
+    two = examples(torch, inputs, 2, random_or_zero(torch))
+    try:
+        with torch.no_grad():
+            model(**two)
+    except Exception as error:
+        shapes = " and ".join("%s of shape %s" % (name, list(tensor.shape)) for name, tensor in two.items())
+        raise raised("forward, with %s," % shapes, error, "correct the line, or --input")
+    dynamic = {each["name"]: {0: torch.export.Dim.DYNAMIC} if each["batched"] else None for each in inputs}
+    try:
+        program = exported(torch, model, two, dynamic if is_batched else None)
+        note = None
+    except Exception as error:
+        place = export_place(error)
+        if not is_batched or is_data_dependent(error):
+            raise not_exported(error, place)
+        try:
+            program = exported(torch, model, examples(torch, inputs, 1, random_or_zero(torch)), None)
+        except Exception as again:
+            raise not_exported(again, export_place(again))
+        where = "" if place is None else " at %s:%d" % (os.path.basename(place[0]), place[1])
+        note = (
+            "the model was exported for one example, since torch.export could not leave the number of examples open%s (%s): "
+            "examples are taken to be independent" % (where, first_line(error))
+        )
+    with quiet():
+        torch.export.save(program, file)
+    return note
+
+
+def exported(torch, model, kwargs, dynamic):
+    with quiet():
+        return torch.export.export(model, (), kwargs, dynamic_shapes=dynamic, strict=False)
+
+
+def export_place(error):
+    return place_in(str(error)) or place_of(error)
+
+
+def is_data_dependent(error):
+    return "DataDependent" in type(error).__name__ or "data-dependent" in str(error)
+
+
+def not_exported(error, place):
+    if is_data_dependent(error):
+        return Refused(
+            "what runs here depends on the values of tensors (%s), which torch.export cannot follow; use torch.where, or decide it without tensors"
+            % first_line(error),
+            place,
+        )
+    return Refused("torch.export cannot export the model (%s: %s); change the line" % (type(error).__name__, first_line(error)), place)
+
+
+# --- The whole
+
+
+class Result:
+    """Written once, by whoever comes first: the end of all, or of the time."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "result.json")
+        self.lock = threading.Lock()
+        self.known = {}
+
+    def write(self, **values):
+        with self.lock:
+            if self.known.get("written"):
+                return
+            self.known.update(values, files=users_files())
+            with open(self.path + ".partial", "w", encoding="utf-8") as file:
+                json.dump(self.known, file)
+            os.replace(self.path + ".partial", self.path)
+            self.known["written"] = True
+
+
+def end_in_time(result, seconds, state):
+    """Ends the process when its time is over, before others do it, and says which line was running."""
+
+    def end():
+        frame = sys._current_frames().get(threading.main_thread().ident)
+        place = None
+        while frame is not None and place is None:
+            if is_users(frame.f_code.co_filename):
+                place = (frame.f_code.co_filename, frame.f_lineno)
+            frame = frame.f_back
+        what = "the model was not %s within %g s" % (state["doing"], seconds)
+        remedy = "raise --time-limit" if place is None else "look for an endless loop here, or raise --time-limit"
+        result.write(error={"message": "%s; %s" % (what, remedy), "source": source_of(place)})
+        os._exit(0)
+
+    if seconds is not None:
+        timer = threading.Timer(max(seconds - 1, seconds / 2), end)
+        timer.daemon = True
+        timer.start()
+
+
+def main(folder):
+    with open(os.path.join(folder, "request.json"), encoding="utf-8") as file:
+        request = json.load(file)
+    result = Result(folder)
+    state = {"doing": "evaluated"}
+    end_in_time(result, request["seconds"], state)
+    # This script's own folder holds nothing of the user's
+    sys.path.pop(0)
+    try:
+        torch = import_torch()
+        random.seed(1)
+        torch.manual_seed(1)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(1)
+        model = build(torch, import_file(request["file"]), request["file"], request["export"])
+        inputs = inputs_of(model, request["inputs"])
+        note = export(torch, model, inputs, os.path.join(folder, "model.pt2"))
+        result.write(note=note, error=None)
+    except Refused as refused:
+        result.write(error={"message": refused.message, "source": source_of(refused.place)})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
