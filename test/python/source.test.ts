@@ -73,8 +73,12 @@ describe.skipIf(python === undefined)("models of Python files", () => {
       const helper = join(dirname(nets), "helper.py");
       expect(model.files).toEqual([nets, helper]);
       expect(read).toEqual([[nets], [nets, helper]]);
-      const files = new Set(model.graph.equations.map(({ source }) => source?.file));
-      expect([...files].sort()).toEqual([helper, nets]);
+      const places = new Set(
+        model.graph.equations.flatMap(({ source }) => (source ? `${source.file}:${source.line}` : [])),
+      );
+      expect([...places].sort()).toEqual(
+        [`${helper}:5`, ...["self.conv(x)", "y.mean(", "self.head(y)"].map((text) => `${nets}:${lineOf(text)}`)].sort(),
+      );
       // What is drawn at random is the same again
       const again = await load(`${nets}#Net(width=4, classes=2)`, ["x=N,3,6,6"]);
       expect(again.weights["conv.weight"]).toEqual(model.weights["conv.weight"]);

@@ -16,6 +16,7 @@ imported. It runs on any Python 3, so that it can say what is too old.
 
 import ast
 import contextlib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -57,6 +58,7 @@ def packages():
 PACKAGES = packages()
 
 
+@functools.lru_cache(maxsize=None)
 def is_users(file):
     if not file or file.startswith("<") or os.path.realpath(file) == os.path.realpath(__file__):
         return False
@@ -334,8 +336,32 @@ def export(torch, model, inputs, file):
 
 
 def exported(torch, model, kwargs, dynamic):
-    with quiet():
+    with quiet(), own_frames(torch):
         return torch.export.export(model, (), kwargs, dynamic_shapes=dynamic, strict=False)
+
+
+@contextlib.contextmanager
+def own_frames(torch):
+    """Has the export keep the lines of the user's functions too that `forward` calls; by itself it keeps those of `forward`."""
+    tracer = torch.fx.proxy.TracerBase
+    original = getattr(tracer, "_filter_traceback_frames", None)
+
+    def kept(self, summary):
+        frames = list(summary)
+        first = next((index for index, frame in enumerate(frames) if frame.name == "forward"), len(frames))
+        return traceback.StackSummary.from_list(
+            [frame for frame in frames[first:] if frame.name == "forward" or is_users(frame.filename)]
+        )
+
+    # It is PyTorch's own, and may be another way in a later version: lines are then those of `forward`
+    if original is None:
+        yield
+        return
+    tracer._filter_traceback_frames = kept
+    try:
+        yield
+    finally:
+        tracer._filter_traceback_frames = original
 
 
 def export_place(error):
