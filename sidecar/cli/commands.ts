@@ -83,6 +83,7 @@ export const commands: Record<string, Command> = {
         inputs: inputsOf(options),
         batchingRules: rulesOf(options),
         python: pythonOf(options),
+        probe: true,
         batch,
       };
       const model = await ask<"trace">({ kind: "trace", model: request }, workerOptions(options));

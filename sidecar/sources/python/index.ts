@@ -29,6 +29,7 @@ export async function loadPythonModel(request: LoadRequest): Promise<Model> {
       export: name,
       inputs: request.inputs,
       seconds: request.timeLimit ?? null,
+      probe: request.probe === true && typeof request.batch === "number" ? request.batch : null,
     });
     const files = [file, ...result.files.filter((each) => each !== file)];
     request.onRead?.(files);
@@ -42,6 +43,7 @@ export async function loadPythonModel(request: LoadRequest): Promise<Model> {
       format: "torch-code",
       source,
       files,
+      ...(result.pytorch === null ? {} : { pytorch: result.pytorch }),
       ...(result.note === null ? {} : { notes: [result.note] }),
     };
   } finally {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
+import type { PytorchAnalysis } from "../../protocol/analysis";
 import type { InputOption } from "../tfjs/inputs";
 
 /** Our program in Python (torch_program.py), which runs in the user's own Python. */
@@ -14,11 +15,14 @@ export interface ProgramRequest {
   readonly inputs: readonly InputOption[];
   /** How long all of it may take; null for as long as it takes. */
   readonly seconds: number | null;
+  /** The number of examples that PyTorch is asked for what it would do; null for not asking. */
+  readonly probe: number | null;
 }
 
 export interface ProgramResult {
   readonly error: { readonly message: string; readonly source: Source | null } | null;
   readonly note: string | null;
+  readonly pytorch: PytorchAnalysis | null;
   /** The user's own files that were imported. */
   readonly files: readonly string[];
 }

@@ -32,6 +32,7 @@ import threading
 import time
 import traceback
 import warnings
+import weakref
 
 OLDEST = (2, 9)
 SETUP = "install it with pip install torch, or give the Python that has it with --python"
@@ -382,6 +383,364 @@ def not_exported(error, place):
     return Refused("torch.export cannot export the model (%s: %s); change the line" % (type(error).__name__, first_line(error)), place)
 
 
+# --- What the user's PyTorch would do: asked with fake tensors, so that nothing of the model's size is computed
+
+# Examples and cotangents that operations are counted for: whatever runs as a loop is run more often for more of them
+SIZES = {"vmap(jacrev)": ((2, 3), (3, 3), (2, 2), (3, 2)), "jacrev": ((2, 3), (2, 2))}
+# What a loop takes its slices with, and puts them together
+SLICING = {"aten::select.int", "aten::stack", "aten::unsqueeze", "aten::expand", "aten::view", "aten::alias", "aten::detach"}
+# In seconds, for each strategy's memory; one that takes longer is left out
+PATIENCE = 4
+# Parameters of more bytes are not copied to confirm an error
+MOST_CONFIRMED = 1 << 30
+NO_RULE = re.compile(r"batching rule for (aten::\w+(?:\.\w+)?|\w+::\w+(?:\.\w+)?)\.")
+
+
+class OutOfTime(Exception):
+    pass
+
+
+class Functional:
+    """The model as a function of its trained parameters, on fake or real tensors."""
+
+    def __init__(self, torch, model, inputs, tensor):
+        self.torch, self.model, self.inputs = torch, model, inputs
+        named = dict(model.named_parameters())
+        self.trained = {name: tensor(value.detach()) for name, value in named.items() if value.requires_grad}
+        self.fixed = {name: tensor(value.detach()) for name, value in [*named.items(), *model.named_buffers()] if name not in self.trained}
+        self.axes = {each["name"]: 0 if each["batched"] else None for each in inputs}
+
+    def __call__(self, trained, x):
+        result = self.torch.func.functional_call(self.model, {**trained, **self.fixed}, (), x)
+        leaves = self.torch.utils._pytree.tree_leaves(result)
+        return tuple(leaf for leaf in leaves if isinstance(leaf, self.torch.Tensor) and leaf.is_floating_point())
+
+    def one(self, trained, x):
+        """Of one example, as vmap gives it."""
+        return self(trained, {name: value if self.axes[name] is None else value.unsqueeze(0) for name, value in x.items()})
+
+    def pull(self, f, rows):
+        """Products of `rows` cotangents with the Jacobian of f, as jacrev has them, whatever they are."""
+        outputs, pull = self.torch.func.vjp(f, self.trained)
+        basis = tuple(output.new_zeros((rows, *output.shape)) for output in outputs)
+        return self.torch.func.vmap(pull)(basis)
+
+    def vmap_jacrev(self, x, rows):
+        each = lambda x: self.pull(lambda trained: self.one(trained, x), rows)
+        return self.torch.func.vmap(each, in_dims=(self.axes,))(x)
+
+    def jacrev(self, x, rows):
+        return self.pull(lambda trained: self(trained, x), rows)
+
+
+def modes(torch):
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Operations(TorchDispatchMode):
+        """Counts operations by the user's line: that of the forward operation, for those of backward."""
+
+        def __init__(self):
+            super().__init__()
+            self.counts = {}
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            node = torch._C._current_autograd_node()
+            schema = getattr(function, "_schema", None)
+            if schema is not None:
+                place = current_place() if node is None else place_in("".join(node.metadata.get("traceback_", [])))
+                overload = "." + schema.overload_name if schema.overload_name else ""
+                key = (schema.name + overload, "forward" if node is None else "backward", place)
+                self.counts[key] = self.counts.get(key, 0) + 1
+            return function(*args, **(kwargs or {}))
+
+    class Storages(TorchDispatchMode):
+        """Sums the storages that are alive, each rounded up to 512 bytes as the allocator does."""
+
+        def __init__(self, deadline):
+            super().__init__()
+            self.deadline, self.known, self.live, self.peak = deadline, set(), 0, 0
+
+        def track(self, tensor):
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if key in self.known:
+                return
+            size = -(-storage.nbytes() // 512) * 512
+            self.known.add(key)
+            self.live += size
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self.release, key, size)
+
+        def release(self, key, size):
+            self.known.discard(key)
+            self.live -= size
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if time.monotonic() > self.deadline:
+                raise OutOfTime()
+            result = function(*args, **(kwargs or {}))
+            for leaf in torch.utils._pytree.tree_leaves(result):
+                if isinstance(leaf, torch.Tensor):
+                    self.track(leaf)
+            return result
+
+    return Operations, Storages
+
+
+class Probe:
+    def __init__(self, torch, model, inputs, examples_count, found):
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        self.torch, self.model, self.inputs, self.count, self.found = torch, model, inputs, examples_count, found
+        self.new_fake = lambda: FakeTensorMode(allow_non_fake_inputs=True)
+        self.Operations, self.Storages = modes(torch)
+        self.is_batched = any(each["batched"] for each in inputs)
+        self.rules = set()
+        for key in ("FuncTorchBatched", "FuncTorchBatchedDecomposition"):
+            self.rules.update(torch._C._dispatch_get_registrations_for_dispatch_key(key))
+
+    def run(self):
+        strategies = ["vmap(jacrev)", "jacrev"] if self.is_batched else ["jacrev"]
+        failed, fallbacks = {}, {}
+        for strategy in strategies:
+            first = self.traced(strategy, SIZES[strategy][0])
+            failed[strategy] = self.error_of(strategy, first)
+            if failed[strategy] is None:
+                fallbacks[strategy] = self.fallbacks_of(strategy, first)
+        for strategy, found in fallbacks.items():
+            for fallback in found:
+                fallback["fix"] = self.fix_of_fallback(fallback, fallbacks, failed)
+            self.found["fallbacks"] += found
+        for strategy, error in failed.items():
+            if error is not None:
+                self.tell(error, strategy, False, failed)
+        if failed.get("vmap(jacrev)", 0) is None:
+            self.errors_in_training(failed)
+        for strategy in strategies:
+            if failed[strategy] is None:
+                self.peaks_of(strategy)
+        self.peaks_of("grad-loop")
+
+    # Operations
+
+    def traced(self, strategy, sizes):
+        """Runs a strategy with so many examples and cotangents: counts of operations, warnings, and the error or None."""
+        count, rows = sizes
+        with warnings.catch_warnings(record=True) as said, self.new_fake() as fake:
+            warnings.simplefilter("always")
+            f = Functional(self.torch, self.model, self.inputs, fake.from_tensor)
+            x = examples(self.torch, self.inputs, count, self.zeros)
+            operations = self.Operations()
+            error = None
+            try:
+                with self.torch.autograd.detect_anomaly(check_nan=False), operations:
+                    f.vmap_jacrev(x, rows) if strategy == "vmap(jacrev)" else f.jacrev(x, rows)
+            except Exception as thrown:
+                error = thrown
+        return operations.counts, [str(each.message) for each in said], error
+
+    def zeros(self, shape, dtype):
+        return self.torch.zeros(shape, dtype=dtype)
+
+    def fallbacks_of(self, strategy, first):
+        """`first` is what was traced with the first of the sizes."""
+        messages = {}
+        for message in first[1]:
+            named = NO_RULE.search(message)
+            if named:
+                messages.setdefault(named.group(1), re.split(r" \(Triggered", message)[0].strip())
+        if not messages:
+            return []
+        sizes = SIZES[strategy]
+        runs = [first[0]] + [self.traced(strategy, each)[0] for each in sizes[1:]]
+        outputs = self.rows()
+        loops = {}
+        for key in {key for counts in runs for key in counts}:
+            times = self.times_of(strategy, [counts.get(key, 0) for counts in runs], outputs)
+            if times is not None:
+                loops[key] = times
+        found = {key: times[0] for key, times in loops.items() if key[0] in messages and key[0] not in self.rules}
+        # An operation that is made of others is seen by these alone: where something runs as a loop, and no other is the reason
+        unseen = [operation for operation in messages if all(key[0] != operation for key in found)]
+        places = {key[1:] for key in loops if key[0] not in SLICING} - {key[1:] for key in found}
+        for operation in unseen:
+            if len(unseen) > 1 or not places:
+                found[(operation, "backward" if "backward" in operation else "forward", None)] = None
+                continue
+            for where, place in places:
+                inner = [times for key, times in loops.items() if key[1:] == (where, place) and key[0] not in SLICING]
+                # The innermost loop is that over the most slices; of what is run in it, something is run once
+                deepest = [times for times, is_deepest in inner if is_deepest] or [times for times, _ in inner]
+                found[(operation, where, place)] = min(deepest)
+        return [
+            dict(operation=operation, where=where, strategy=strategy, iterations=iterations, message=messages[operation], source=source_of(place), fix=None)
+            for (operation, where, place), iterations in sorted(found.items(), key=lambda each: (each[0][1] != "forward", str(each[0])))
+        ]
+
+    def times_of(self, strategy, counts, outputs):
+        """
+        How often an operation is run for all examples and outputs, by how often it is for few, and whether it is for each pair of them
+        or each row of a whole batch; None for no loop.
+        """
+        if len(set(counts)) == 1:
+            return None
+        n, rows = self.count, outputs
+        if strategy == "jacrev":
+            (_, k1), (_, k2) = SIZES[strategy]
+            each = (counts[0] - counts[1]) // (k1 - k2)
+            return counts[0] + each * (n * rows - k1), True
+        # Counts are p + q n + r k + s n k
+        (n1, k1), _, (_, k2), _ = SIZES[strategy]
+        a, b, c, d = counts
+        s = ((b - a) - (d - c)) // (k1 - k2)
+        q = (b - a) - s * k1
+        r = (a - c) // (k1 - k2) - s * n1
+        return a + q * (n - n1) + r * (rows - k1) + s * (n * rows - n1 * k1), s > 0
+
+    def rows(self):
+        """Elements of one example's outputs."""
+        with self.new_fake() as fake:
+            f = Functional(self.torch, self.model, self.inputs, fake.from_tensor)
+            with self.torch.no_grad():
+                return sum(output.numel() for output in f(f.trained, examples(self.torch, self.inputs, 1, self.zeros)))
+
+    def fix_of_fallback(self, fallback, fallbacks, failed):
+        if "scaled_dot_product" in fallback["operation"]:
+            from torch.nn.attention import SDPBackend, sdpa_kernel
+
+            with sdpa_kernel(SDPBackend.MATH):
+                _, said, error = self.traced(fallback["strategy"], SIZES[fallback["strategy"]][0])
+            if error is None and not any(fallback["operation"] + "." in message for message in said):
+                return "run it within torch.nn.attention.sdpa_kernel(SDPBackend.MATH), whose operations have batching rules"
+        if fallback["strategy"] != "jacrev" and failed["jacrev"] is None:
+            if all(each["operation"] != fallback["operation"] for each in fallbacks["jacrev"]):
+                return "take jacrev of the whole batch, which runs this operation once"
+        return None
+
+    # Errors
+
+    def error_of(self, strategy, traced):
+        """What was traced: its error with its place, confirmed with real tensors where the model is not too large; or None."""
+        _, said, error = traced
+        if error is None:
+            return None
+        place = self.place_of_failure(error, said)
+        if sum(value.numel() * value.element_size() for value in self.model.parameters()) > MOST_CONFIRMED:
+            return error, place
+        f = Functional(self.torch, self.model, self.inputs, self.torch.clone)
+        count, rows = SIZES[strategy][0]
+        x = examples(self.torch, self.inputs, count, random_or_zero(self.torch))
+        try:
+            f.vmap_jacrev(x, rows) if strategy == "vmap(jacrev)" else f.jacrev(x, rows)
+        except Exception as confirmed:
+            return confirmed, place_of(confirmed) or place
+        return None
+
+    def place_of_failure(self, error, said):
+        """Of an error in backward, the line of the forward operation."""
+        for message in said:
+            if message.startswith("Error detected in"):
+                return place_in(message)
+        return place_of(error)
+
+    def tell(self, error, strategy, training, failed):
+        thrown, place = error
+        message = first_line(thrown)
+        self.found["errors"].append(
+            dict(strategy=strategy, training=training, message=message, source=source_of(place), fix=self.fix_of(message, strategy, training, failed))
+        )
+
+    def fix_of(self, message, strategy, training, failed):
+        if "randomness" in message:
+            return 'call .eval() first, or give vmap randomness="different"'
+        if training:
+            return "call .eval() first, or torch.func.replace_all_batch_norm_modules_(net)"
+        if ".item()" in message or "data-dependent control flow" in message:
+            return "compute with tensors, such as torch.where, in place of numbers"
+        whole = "take jacrev of the whole batch, which works here" if strategy != "jacrev" and failed["jacrev"] is None else None
+        if re.search(r"in-?place|broadcast shape", message):
+            return whole or "make a new tensor in place of changing one"
+        return whole
+
+    def errors_in_training(self, failed):
+        """Of modules that do other things in training mode, in which models are made: each kind by itself."""
+        nn = self.torch.nn.modules
+        kinds = (
+            lambda module: isinstance(module, nn.batchnorm._BatchNorm),
+            lambda module: isinstance(module, nn.dropout._DropoutNd) and module.p > 0,
+        )
+        for is_kind in kinds:
+            chosen = [module for module in self.model.modules() if is_kind(module)]
+            if not chosen:
+                continue
+            for module in chosen:
+                module.train()
+            try:
+                error = self.error_of("vmap(jacrev)", self.traced("vmap(jacrev)", SIZES["vmap(jacrev)"][0]))
+            finally:
+                self.model.eval()
+            if error is not None:
+                self.tell(error, "vmap(jacrev)", True, failed)
+
+    # Memory
+
+    def peaks_of(self, strategy):
+        outputs = self.rows()
+        count = self.count if self.is_batched else 1
+        rows = {"vmap(jacrev)": count, "jacrev": outputs * count, "grad-loop": 1}[strategy]
+        taken = 0.0
+        for parts in (1, 4, 16):
+            chunk = None if parts == 1 else -(-rows // parts)
+            if (parts > 1 and chunk == rows) or taken * parts > PATIENCE or (strategy == "grad-loop" and parts > 1):
+                break
+            if chunk is not None and any(each["strategy"] == strategy and each["chunk"] == chunk for each in self.found["strategies"]):
+                break
+            start = time.monotonic()
+            try:
+                peak = self.peak_of(strategy, count, chunk, start + PATIENCE)
+            except OutOfTime:
+                break
+            except Exception as error:
+                # Not with few examples, but with as many as these
+                self.tell((error, place_of(error)), strategy, False, {"jacrev": error})
+                break
+            taken = time.monotonic() - start
+            self.found["strategies"].append(dict(strategy=strategy, chunk=chunk, peakBytes=peak))
+
+    def peak_of(self, strategy, count, chunk, deadline):
+        func = self.torch.func
+        with self.new_fake() as fake:
+            f = Functional(self.torch, self.model, self.inputs, fake.from_tensor)
+            x = examples(self.torch, self.inputs, count, self.zeros)
+            storages = self.Storages(deadline)
+            for tensor in [*f.trained.values(), *f.fixed.values(), *x.values()]:
+                storages.track(tensor)
+            with storages:
+                if strategy == "vmap(jacrev)":
+                    result = func.vmap(func.jacrev(f.one), in_dims=(None, f.axes), chunk_size=chunk)(f.trained, x)
+                elif strategy == "jacrev":
+                    result = func.jacrev(f, chunk_size=chunk)(f.trained, x)
+                else:
+                    result = self.loop(f, x)
+            del result
+            return storages.peak
+
+    def loop(self, f, x):
+        """Rows of the Jacobian one after the other, into arrays for all: what is held is the same from the second row on."""
+        trained = {name: value.requires_grad_() for name, value in f.trained.items()}
+        outputs = f(trained, x)
+        total = sum(output.numel() for output in outputs)
+        jacobian = {name: self.torch.empty(total, *value.shape, dtype=value.dtype) for name, value in trained.items()}
+        for output in outputs:
+            flat = output.reshape(-1)
+            for row in range(min(3, flat.numel())):
+                gradients = self.torch.autograd.grad(flat[row], list(trained.values()), retain_graph=True, allow_unused=True)
+                for name, gradient in zip(trained, gradients):
+                    if gradient is not None:
+                        jacobian[name][row] = gradient
+        return jacobian
+
+
 # --- The whole
 
 
@@ -414,7 +773,12 @@ def end_in_time(result, seconds, state):
             if is_users(frame.f_code.co_filename):
                 place = (frame.f_code.co_filename, frame.f_lineno)
             frame = frame.f_back
-        what = "the model was not %s within %g s" % (state["doing"], seconds)
+        if "found" in state:
+            message = "PyTorch was not asked everything within %g s" % seconds
+            late = dict(strategy=None, training=False, message=message, source=None, fix="raise --time-limit")
+            result.write(error=None, note=state["note"], pytorch=dict(state["found"], errors=state["found"]["errors"] + [late]))
+            os._exit(0)
+        what = "the model was not evaluated within %g s" % seconds
         remedy = "raise --time-limit" if place is None else "look for an endless loop here, or raise --time-limit"
         result.write(error={"message": "%s; %s" % (what, remedy), "source": source_of(place)})
         os._exit(0)
@@ -429,7 +793,7 @@ def main(folder):
     with open(os.path.join(folder, "request.json"), encoding="utf-8") as file:
         request = json.load(file)
     result = Result(folder)
-    state = {"doing": "evaluated"}
+    state = {}
     end_in_time(result, request["seconds"], state)
     # This script's own folder holds nothing of the user's
     sys.path.pop(0)
@@ -442,7 +806,13 @@ def main(folder):
         model = build(torch, import_file(request["file"]), request["file"], request["export"])
         inputs = inputs_of(model, request["inputs"])
         note = export(torch, model, inputs, os.path.join(folder, "model.pt2"))
-        result.write(note=note, error=None)
+        pytorch = None
+        if request["probe"] is not None:
+            pytorch = dict(version=torch.__version__, fallbacks=[], strategies=[], errors=[])
+            state.update(found=pytorch, note=note)
+            with quiet():
+                Probe(torch, model, inputs, request["probe"], pytorch).run()
+        result.write(error=None, note=note, pytorch=pytorch)
     except Refused as refused:
         result.write(error={"message": refused.message, "source": source_of(refused.place)})
 
