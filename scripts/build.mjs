@@ -2,7 +2,7 @@
 // server that it starts, the worker process and its watchdog, and the panel's page with its style and icons.
 import { copyFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { isMain, root } from "./lib.mjs";
 
 /** Packages with native parts, or that a user brings: required at run time, never bundled. */
@@ -67,6 +67,9 @@ const pages = [
 
 const icons = ["codicon.css", "codicon.ttf"];
 
+/** Runs in the user's own Python: it is shipped as it is. */
+const pythonProgram = "sidecar/sources/python/torch_program.py";
+
 /**
  * @param {{ folder?: string, production?: boolean }} [options] `production` is smaller and has no source maps. Names are
  *   kept in programs for Node: layers are known by the names of their classes, and a stack in a log can be read.
@@ -98,6 +101,7 @@ export async function build({ folder = "dist", production = false } = {}) {
   const target = resolve(root, folder);
   mkdirSync(target, { recursive: true });
   for (const file of icons) copyFileSync(join(codicons, file), join(target, file));
+  copyFileSync(join(root, pythonProgram), join(target, basename(pythonProgram)));
   return [...new Set(results.flatMap(({ metafile }) => Object.keys(metafile.inputs)))].sort();
 }
 

@@ -82,6 +82,7 @@ export function analyze(whole: Model, options: AnalyzeOptions): Analysis {
     strategies: planned.strategies,
     ntk: kernels.ntk,
     fallbacks: planned.fallbacks,
+    pytorch: model.pytorch ?? null,
     device,
     diagnostics: [
       ...planned.diagnostics,

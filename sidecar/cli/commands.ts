@@ -58,6 +58,7 @@ const ofEveryModel = {
   "batching-rules": strings,
   "no-cache": flag,
   input: strings,
+  python: string,
   "time-limit": string,
   "code-memory": string,
   json: flag,
@@ -67,7 +68,7 @@ export const commands: Record<string, Command> = {
   analyze: {
     usage:
       "kernelscope analyze MODEL[#EXPORT] [--batch N] [--device NAME | --memory 16GiB] [--input NAME=SHAPE[:DTYPE]]... " +
-      "[--batching-rules FILE]... [--time-limit SECONDS] [--code-memory 2GiB] [--no-cache] [--json]",
+      "[--batching-rules FILE]... [--python PYTHON] [--time-limit SECONDS] [--code-memory 2GiB] [--no-cache] [--json]",
     options: {
       batch: string,
       device: string,
@@ -77,7 +78,14 @@ export const commands: Record<string, Command> = {
     async run(options, positionals) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
       const device = deviceOf(options);
-      const request = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch };
+      const request = {
+        ...modelOf(positionals),
+        inputs: inputsOf(options),
+        batchingRules: rulesOf(options),
+        python: pythonOf(options),
+        probe: true,
+        batch,
+      };
       const model = await ask<"trace">({ kind: "trace", model: request }, workerOptions(options));
       const analysis = analyze({ ...model, weights: {} }, { batch, device });
       print(options, analysis, () => analysisText(analysis));
@@ -87,7 +95,7 @@ export const commands: Record<string, Command> = {
   jacobian: {
     usage:
       "kernelscope jacobian MODEL[#EXPORT] --inputs EXAMPLES --out jac.npz [--strategy S] [--chunk K | auto] [--engine E] " +
-      "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--time-limit SECONDS] [--code-memory 2GiB] " +
+      "[--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--python PYTHON] [--time-limit SECONDS] [--code-memory 2GiB] " +
       "[--json]",
     options: {
       inputs: string,
@@ -117,7 +125,7 @@ export const commands: Record<string, Command> = {
     usage:
       "kernelscope ntk MODEL[#EXPORT] --x1 EXAMPLES [--x2 EXAMPLES] --out ntk.npy [--form full | trace | diagonal] " +
       "[--method auto | contraction | vector-products | structured] [--trace sum | mean] [--engine E] " +
-      "[--tile-memory 1GiB] [--keep-tiles] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... " +
+      "[--tile-memory 1GiB] [--keep-tiles] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--python PYTHON] " +
       "[--time-limit SECONDS] [--code-memory 2GiB] [--json]",
     options: {
       x1: string,
@@ -159,7 +167,7 @@ export const commands: Record<string, Command> = {
     usage:
       "kernelscope predict MODEL[#EXPORT] --x-train EXAMPLES --y-train y.npy --x-test EXAMPLES [--y-test z.npy] " +
       "--learning-rate R --times 0,10,100,inf --out pred.npz [--training flow | descent] [--form full | trace] " +
-      "[--engine E] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--time-limit SECONDS] " +
+      "[--engine E] [--no-cache] [--input NAME=SHAPE[:DTYPE]]... [--batching-rules FILE]... [--python PYTHON] [--time-limit SECONDS] " +
       "[--code-memory 2GiB] [--json]",
     options: {
       "x-train": string,
@@ -291,7 +299,13 @@ async function compute<K extends "jacobian" | "ntk" | "predict">(
   options: Options,
   positionals: readonly string[],
 ): Promise<Replies[K]> {
-  const model = { ...modelOf(positionals), inputs: inputsOf(options), batchingRules: rulesOf(options), batch: 1 };
+  const model = {
+    ...modelOf(positionals),
+    inputs: inputsOf(options),
+    batchingRules: rulesOf(options),
+    python: pythonOf(options),
+    batch: 1,
+  };
   const report = await ask<K>(requestFor(model), { ...workerOptions(options), onProgress: showProgress });
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   return report;
@@ -357,6 +371,10 @@ function inputsOf({ input }: Options): InputOption[] {
 
 function rulesOf({ "batching-rules": files }: Options): string[] {
   return (files as string[] | undefined) ?? [];
+}
+
+function pythonOf({ python }: Options): string | null {
+  return typeof python === "string" ? python : null;
 }
 
 function deviceOf({ device, memory }: Options): Device {

@@ -1,4 +1,4 @@
-import type { Analysis } from "../protocol/analysis";
+import type { Analysis, Place } from "../protocol/analysis";
 import { formatBytes, formatCount, formatKernelFit, formatRuns, kernelsToTake, takenBytes } from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { Installed, SetupPlan } from "../setup/tensorflow";
@@ -44,6 +44,7 @@ export function analysisText(analysis: Analysis): string {
     ...strategyLines(analysis),
     ...kernelLines(analysis),
     ...fallbackLines(analysis),
+    ...pytorchLines(analysis),
     `device: ${device.name}, ${formatBytes(device.memoryBytes)}${device.detected ? "" : " (as sold)"}`,
     ...analysis.diagnostics.map(({ severity, message, source }) => {
       return `${severity}: ${source ? `${source.file}:${source.line}: ` : ""}${message}`;
@@ -101,6 +102,31 @@ function fallbackLines({ fallbacks }: Analysis): string[] {
       `about ${slowdown.toFixed(1)} times as slow as at once`
     );
   });
+}
+
+/** What the user's own PyTorch would do. */
+function pytorchLines({ model, batch, pytorch }: Analysis): string[] {
+  if (!pytorch) return [];
+  const place = (source: Place | null): string =>
+    source === null ? "" : source.file === model.file ? `, line ${source.line}` : `, ${source.file}:${source.line}`;
+  const remedy = (fix: string | null): string => (fix === null ? "" : `; ${fix}`);
+  const rows = pytorch.strategies.map(({ strategy, chunk, peakBytes }) => {
+    return [strategy, chunk === null ? "" : String(chunk), formatBytes(peakBytes)];
+  });
+  return [
+    `what PyTorch ${pytorch.version} itself would do with a batch of ${batch}:`,
+    ...(rows.length > 0 ? [table([["strategy", "chunk", "peak memory"], ...rows], [1, 2])] : []),
+    ...pytorch.fallbacks.map(({ operation, where, strategy, iterations, source, fix }) => {
+      const times = iterations === null ? "" : `, ${formatCount(iterations)} times`;
+      return `${operation} (${where}${place(source)}) runs as a loop within ${strategy}${times}${remedy(fix)}`;
+    }),
+    ...pytorch.errors.map(({ strategy, training, message, source, fix }) => {
+      const what =
+        strategy === null ? message : `${strategy}${training ? ", in training mode," : ""} raises: ${message}`;
+      return `${what}${source === null ? "" : ` (${place(source).slice(2)})`}${remedy(fix)}`;
+    }),
+    "",
+  ];
 }
 
 export function jacobianText(report: JacobianReport, out: string): string {

@@ -40,6 +40,8 @@ export interface Analysis {
   readonly ntk: readonly NtkAnalysis[];
   /** Operations that run as loops, for want of a batching rule. */
   readonly fallbacks: readonly FallbackAnalysis[];
+  /** Null for other models than those of Python files; missing in results that an earlier version has kept. */
+  readonly pytorch?: PytorchAnalysis | null;
   readonly device: DeviceInfo;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -181,6 +183,46 @@ export interface FallbackLoop {
    */
   readonly over: readonly { readonly axis: "examples" | "outputs" | "parameters"; readonly extent: number }[];
   readonly iterations: number;
+}
+
+/**
+ * What the user's own PyTorch would do with the model under `torch.func`, as it has told itself, with fake tensors. Batches
+ * are those that were asked for.
+ */
+export interface PytorchAnalysis {
+  /** "2.13.0+cpu" */
+  readonly version: string;
+  /** Operations that its vmap runs as loops, for want of a batching rule. */
+  readonly fallbacks: readonly {
+    /** "aten::unfold_backward" */
+    readonly operation: string;
+    readonly where: "forward" | "backward";
+    readonly strategy: string;
+    /** How often it is run; null where that could not be told. */
+    readonly iterations: number | null;
+    /** PyTorch's own warning. */
+    readonly message: string;
+    /** Of the operation, or for one in backward of the forward operation that it belongs to. */
+    readonly source: Place | null;
+    readonly fix: string | null;
+  }[];
+  /** The most that is held: the sum of live storages, each rounded up to 512 bytes, arguments included. */
+  readonly strategies: readonly {
+    readonly strategy: string;
+    /** `chunk_size`: examples for vmap, cotangents for jacrev. */
+    readonly chunk: number | null;
+    readonly peakBytes: number;
+  }[];
+  /** What it raises. */
+  readonly errors: readonly {
+    /** Null for what could not be asked at all. */
+    readonly strategy: string | null;
+    /** Whether it is raised only without `.eval()`. */
+    readonly training: boolean;
+    readonly message: string;
+    readonly source: Place | null;
+    readonly fix: string | null;
+  }[];
 }
 
 export type Place = Pick<Source, "file" | "line" | "column">;

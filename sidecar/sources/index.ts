@@ -11,8 +11,8 @@ export { parseInputOption, type InputOption } from "./tfjs/inputs";
 const CODE = [".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"];
 
 const SUPPORTED =
-  `TensorFlow.js code (${CODE.join(" ")}), saved TensorFlow.js models (model.json), ONNX models (.onnx) ` +
-  "and models that torch.export.save wrote (.pt2)";
+  `TensorFlow.js code (${CODE.join(" ")}), saved TensorFlow.js models (model.json), ONNX models (.onnx), ` +
+  "PyTorch code (.py) and models that torch.export.save wrote (.pt2)";
 
 /** Reads a model file of any kind that is supported. Throws a ModelError where the file or the model is at fault. */
 export async function loadModel(request: LoadRequest): Promise<Model> {
@@ -30,6 +30,10 @@ export async function loadModel(request: LoadRequest): Promise<Model> {
     // TensorFlow.js takes a while to load: only where it is needed
     const { loadTfjsModel } = await import("./tfjs");
     return loadTfjsModel({ ...request, file });
+  }
+  if (extension === ".py") {
+    const { loadPythonModel } = await import("./python");
+    return loadPythonModel({ ...request, file });
   }
   if (extension === ".pt2") {
     const { loadTorchModel } = await import("./torch");

@@ -1,6 +1,7 @@
 import type { Graph, Source } from "../graph/graph";
 import type { Tensor } from "../graph/tensor";
 import type { DType, Shape } from "../graph/types";
+import type { PytorchAnalysis } from "../protocol/analysis";
 
 export interface Port {
   readonly name: string;
@@ -57,7 +58,7 @@ export interface Model {
   readonly file: string;
   /** The top-level binding, for a code file. */
   readonly export: string | null;
-  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph" | "onnx" | "torch-export";
+  readonly format: "tfjs-code" | "tfjs-layers" | "tfjs-graph" | "onnx" | "torch-export" | "torch-code";
   /** Where the model is made, or else bound. */
   readonly source: Source | null;
   /**
@@ -85,6 +86,8 @@ export interface Model {
   readonly ruleProblems?: readonly RuleProblem[];
   /** What else the user should know of how the model was read, in sentences that begin in lower case. */
   readonly notes?: readonly string[];
+  /** Where the user's own PyTorch was asked. */
+  readonly pytorch?: PytorchAnalysis;
   /** Values of parameters and buffers, by name. */
   readonly weights: Readonly<Record<string, Tensor>>;
 }

@@ -60,7 +60,7 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
   ) => {
     const code = { file: model.file, others: [...(model.batchingRules ?? []), ...others] };
     const loaded = await guarded(code, limits, watchdog, () =>
-      loadModel({ ...model, onRead: (files) => send({ kind: "read", files }) }),
+      loadModel({ ...model, timeLimit: limits.timeLimit, onRead: (files) => send({ kind: "read", files }) }),
     );
     send({ kind: "traced" });
     return loaded;

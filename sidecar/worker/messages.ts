@@ -38,6 +38,10 @@ export interface ModelRequest {
   readonly batch: number;
   /** Code files with batching rules. */
   readonly batchingRules?: readonly string[];
+  /** The Python that runs a Python file; null for that of the environment. */
+  readonly python?: string | null;
+  /** Whether the PyTorch of a Python file is asked what it would do. */
+  readonly probe?: boolean;
 }
 
 export interface JacobianJob {

@@ -36,6 +36,12 @@ export interface LoadRequest {
   readonly onRead?: (files: readonly string[]) => void;
   /** Code files with batching rules for operations that only TensorFlow.js can run. */
   readonly batchingRules?: readonly string[];
+  /** The Python that a Python file is for; by default that of the environment. */
+  readonly python?: string | null;
+  /** Whether the PyTorch of a Python file is asked what it would do with `batch` examples. */
+  readonly probe?: boolean;
+  /** Seconds that another program may take to evaluate the model; by default as long as it takes. */
+  readonly timeLimit?: number;
 }
 
 /** Reads a TensorFlow.js model, from code or as it was saved. */

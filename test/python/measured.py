@@ -1,0 +1,83 @@
+"""What PyTorch does on real tensors: how often it runs operations for the Jacobian of probed.Loops, and the most that it holds for
+that of nets.Net.
+
+    python measured.py EXAMPLES
+
+Prints {strategy: {"counts": {operation: times}, "peakBytes": bytes}}.
+"""
+
+import contextlib
+import json
+import sys
+import warnings
+import weakref
+from pathlib import Path
+
+import torch
+from torch.func import functional_call, jacrev, vmap
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+sys.path.insert(0, str(Path(__file__).parent / "nets"))
+import nets
+import probed
+
+
+class Observed(TorchDispatchMode):
+    def __init__(self, held):
+        super().__init__()
+        self.counts, self.known, self.live, self.peak = {}, set(), 0, 0
+        for tensor in held:
+            self.hold(tensor)
+
+    def hold(self, tensor):
+        storage = tensor.untyped_storage()
+        key = storage.data_ptr(), storage._cdata
+        if key in self.known:
+            return
+        size = (storage.nbytes() + 511) // 512 * 512
+        self.known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self.drop, key, size)
+
+    def drop(self, key, size):
+        self.known.discard(key)
+        self.live -= size
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function._schema.name
+        self.counts[name] = self.counts.get(name, 0) + 1
+        result = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                self.hold(leaf)
+        return result
+
+
+def computations(net, x):
+    """Of the Jacobian by each strategy, and the arrays that are there before."""
+    parameters = {name: value.detach() for name, value in net.named_parameters()}
+    buffers = {name: value.detach() for name, value in net.named_buffers()}
+    f = lambda parameters, x: functional_call(net, {**parameters, **buffers}, (x,))
+    return {
+        "vmap(jacrev)": lambda: vmap(jacrev(lambda parameters, x: f(parameters, x.unsqueeze(0))), (None, 0))(parameters, x),
+        "jacrev": lambda: jacrev(lambda parameters: f(parameters, x))(parameters),
+    }, [*parameters.values(), *buffers.values(), x]
+
+
+def main(examples):
+    warnings.filterwarnings("ignore")
+    looped, held = computations(probed.Loops().eval(), torch.randn(examples, 5, 4))
+    plain, held_plain = computations(nets.Net(4).eval(), torch.randn(examples, 3, 6, 6))
+    told = {}
+    for strategy in looped:
+        with Observed(held) as operations, contextlib.redirect_stdout(sys.stderr):
+            looped[strategy]()
+        with Observed(held_plain) as storages, contextlib.redirect_stdout(sys.stderr):
+            plain[strategy]()
+        told[strategy] = {"counts": operations.counts, "peakBytes": storages.peak}
+    print(json.dumps(told))
+
+
+main(int(sys.argv[1]))
