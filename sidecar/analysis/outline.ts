@@ -1,5 +1,5 @@
 import { flopsOf } from "../transforms";
-import type { Equation, Value } from "../graph/graph";
+import type { Value } from "../graph/graph";
 import type { Shape } from "../graph/types";
 import type { Analysis, ParameterAnalysis } from "../protocol/analysis";
 import type { Outline, OutlineRow } from "../protocol/outline";
@@ -60,7 +60,6 @@ class Rows {
 
   private addModule(module: Module, depth: number, outer: string): void {
     const { path, members } = module;
-    const { batch } = this.analysis;
     const inside = operationsOf(module);
     const layer = this.layers.get(path);
     const source = layer?.source ?? inside.find((operation) => operation.source !== null)?.source ?? null;
@@ -73,13 +72,22 @@ class Rows {
       depth,
       name: nameIn(outer, path),
       kind: module.kind || (layer?.kind ?? only?.kind ?? ""),
-      shapes: layer?.outputs.length ? layer.outputs.map((shape) => [batch, ...shape]) : (inside.at(-1)?.shapes ?? []),
+      shapes: this.shapesOf(module),
       ...this.held(inside.flatMap(({ parameters }) => parameters)),
       share: this.shareOf(inside.reduce((sum, { flops }) => sum + flops, 0)),
       source: placeOf(source),
     });
     if (only === null) this.addMembers(members, depth + 1, path);
     else for (const parameter of only.parameters) this.addParameter(parameter, depth + 1, path);
+  }
+
+  /** As its layer says, else of what it does last. */
+  private shapesOf(member: Member): readonly Shape[] {
+    if (!("members" in member)) return member.shapes;
+    const outputs = this.layers.get(member.path)?.outputs ?? [];
+    return outputs.length > 0
+      ? outputs.map((shape) => [this.analysis.batch, ...shape])
+      : this.shapesOf(member.members.at(-1)!);
   }
 
   private addOperation({ id, name, kind, shapes, parameters, flops, source }: Operation, depth: number, outer: string) {
@@ -122,55 +130,28 @@ class Rows {
   }
 }
 
-/** The file's own operations; where it has none, each equation. */
-function operationsIn(
-  { graph, layers, operations, batch: { coupled } }: OutlinedModel,
-  analysis: Analysis,
-): Operation[] {
+function operationsIn({ graph, operations, batch: { coupled } }: OutlinedModel, analysis: Analysis): Operation[] {
   const parameterOf = new Map(graph.parameters.map(({ value }, index) => [value, analysis.parameters[index]]));
   const varying = varyingIn(graph);
-  const withBatch = (shape: Shape, varies: boolean): Shape => (varies ? [analysis.batch, ...shape] : shape);
   const used = new Set<Value>();
-  const common = (equations: readonly Equation[]): Pick<Operation, "parameters" | "flops"> => ({
-    parameters: equations
-      .flatMap(({ inputs }) => inputs)
-      .flatMap((value) => {
-        const parameter = parameterOf.get(value);
-        if (parameter === undefined || used.has(value)) return [];
-        used.add(value);
-        return [parameter];
-      }),
-    flops: flopsOf({ ...graph, equations }) * (coupled ? 1 : analysis.batch),
+  return operations.map(({ equations: indices, outputs, ...operation }, index) => {
+    const equations = indices.map((each) => graph.equations[each]);
+    const varies = equations.some((equation) => equation.outputs.some((value) => varying.has(value)));
+    return {
+      ...operation,
+      id: `operation ${index}`,
+      shapes: varies ? outputs.map((shape) => [analysis.batch, ...shape]) : outputs,
+      parameters: equations
+        .flatMap(({ inputs }) => inputs)
+        .flatMap((value) => {
+          const parameter = parameterOf.get(value);
+          if (parameter === undefined || used.has(value)) return [];
+          used.add(value);
+          return [parameter];
+        }),
+      flops: flopsOf({ ...graph, equations }) * (coupled ? 1 : analysis.batch),
+    };
   });
-  if (operations !== undefined) {
-    return operations.map(({ equations: indices, outputs, ...operation }, index) => {
-      const equations = indices.map((each) => graph.equations[each]);
-      const varies = equations.some((equation) => equation.outputs.some((value) => varying.has(value)));
-      const shapes = outputs.map((shape) => withBatch(shape, varies));
-      return { ...operation, id: `operation ${index}`, shapes, ...common(equations) };
-    });
-  }
-  const kinds = new Map(layers.map(({ name, kind }) => [name, kind]));
-  return graph.equations.map((equation, index) => ({
-    id: `operation ${index}`,
-    name: equation.primitive,
-    kind: "",
-    modules: pathsTo(equation.source?.module ?? "").map((path) => ({ path, kind: kinds.get(path) ?? "" })),
-    source: equation.source,
-    shapes: equation.outputs.map((value) => {
-      const varies = varying.has(value);
-      // The graph of coupled examples has the batch axis, and in that of one example it is mostly there as one
-      if (coupled || !varies) return value.shape;
-      return withBatch(value.shape[0] === 1 ? value.shape.slice(1) : value.shape, varies);
-    }),
-    ...common([equation]),
-  }));
-}
-
-/** `a`, `a/b`, `a/b/c` for `a/b/c`. */
-function pathsTo(module: string): string[] {
-  const parts = module.split("/");
-  return module === "" ? [] : parts.map((_, depth) => parts.slice(0, depth + 1).join("/"));
 }
 
 /** Values that depend on the inputs. */
@@ -216,5 +197,5 @@ function nameIn(outer: string, name: string): string {
     const inside = parts.slice(first).join(".");
     if (own.replaceAll("/", ".").startsWith(`${inside}.`)) return own.slice(inside.length + 1);
   }
-  return name;
+  return own;
 }

@@ -61,6 +61,11 @@ const cases: readonly [said: string, shown: string, code: FaultCode][] = [
     "Evaluating it crashed the worker process (SIGSEGV); take out what is not needed here",
     "model-error",
   ],
+  [
+    `${PATH}: is no whole ONNX model (it is cut off); export it again`,
+    "The file is no whole ONNX model (it is cut off); export it again",
+    "model-error",
+  ],
   // Names are as they are
   [
     "kernelscope.timeLimit is 0: give a number of seconds",

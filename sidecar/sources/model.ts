@@ -42,11 +42,11 @@ export interface ModuleInfo {
   readonly kind: string;
 }
 
-/** An operation as the model's file has it: one equation of the graph, or several. */
+/** An operation as the model's file, or its framework, has it: one equation of the graph, or several. */
 export interface OperationInfo {
-  /** The file's own name of it: `/conv1/Conv`, `conv2d_1`. */
+  /** The file's own name of it: `/conv1/Conv`, `conv2d_1`; of code its kernel, `MatMul`. */
   readonly name: string;
-  /** `Conv`, `aten.conv2d` */
+  /** `Conv`, `aten.conv2d`; empty where that is its name. */
   readonly kind: string;
   /** The modules that it is in, outermost first. */
   readonly modules: readonly ModuleInfo[];
@@ -103,8 +103,8 @@ export interface Model {
    * one: a cell's to its recurrent layer. What only holds other layers is left out.
    */
   readonly layers: readonly LayerInfo[];
-  /** In the order of the file, for formats that have operations of their own; else each equation is one. */
-  readonly operations?: readonly OperationInfo[];
+  /** Those that have equations in the graph, in the order in which they run. */
+  readonly operations: readonly OperationInfo[];
   readonly batch: BatchInfo;
   /** What is wrong with the batching rules that were given. */
   readonly ruleProblems?: readonly RuleProblem[];

@@ -33,7 +33,7 @@ describe("a model's file", () => {
     await window.quickInput.goTo("digits.onnx", "digits.onnx");
     await expect
       .poll(names)
-      .toEqual(["features", ...["conv", "weight", "bias", "relu"], "/Flatten", ...["head", "weight", "bias"]]);
+      .toEqual(["features", ...["conv", "weight", "bias", "relu"], "Flatten", ...["head", "weight", "bias"]]);
     await expect.poll(() => editor.content.locator(".status").innerText()).toMatch(/^Up to date, evaluated in/);
     expect(await editor.content.locator("h1").innerText()).toBe("digits.onnx");
     expect((await rows().nth(1).innerText()).replaceAll(/\s+/g, " ")).toMatch(
@@ -57,7 +57,7 @@ describe("a model's file", () => {
 
   it("is gone through by keys, and leads to the line of Python beside it", async () => {
     await rows().first().press("ArrowLeft");
-    await expect.poll(names).toEqual(["features", "/Flatten", "head", "weight", "bias"]);
+    await expect.poll(names).toEqual(["features", "Flatten", "head", "weight", "bias"]);
     await window.page.keyboard.press("ArrowRight");
     await expect.poll(names).toHaveLength(9);
     await window.page.keyboard.press("End");
@@ -119,7 +119,7 @@ describe("a model's file", () => {
   it("says what is wrong with a damaged one, in its editor and among the problems", async () => {
     writeFileSync(join(window.folder, "damaged.onnx"), "This is no model.");
     await window.quickInput.goTo("damaged.onnx", "damaged.onnx");
-    await expect.poll(() => editor.content.locator(".status").innerText()).toMatch(/no (whole )?ONNX model/);
+    await expect.poll(() => editor.content.locator(".status").innerText()).toMatch(/^The file is no whole ONNX model/);
     await expect
       .poll(() => window.problems.list())
       .toContainEqual({
@@ -139,7 +139,7 @@ describe("a model's file", () => {
     await window.openFile("saved/model.json");
     await window.runCommand("View: Reopen Editor With...");
     await window.quickInput.pick("Model Graph");
-    await expect.poll(() => rows().count()).toBeGreaterThan(3);
+    await expect.poll(names).toEqual(expect.arrayContaining(["hidden", "kernel", "bias", "logits"]));
     await window.screenshot("graph, of a model.json");
   });
 

@@ -92,6 +92,7 @@ const columns = ["Name", "Output", "Parameters", "Jacobian", "Bytes", "FLOPs", "
 
 function treegrid(seen: readonly SeenRow[], memory: GraphMemory, context: ViewContext): Node_ {
   const active = activeIn(seen, memory);
+  const hasLines = seen.some(({ row }) => row.source !== null);
   // Before there are any, the first ones
   const top = document.querySelector(".outline-rows")?.getBoundingClientRect().top ?? 0;
   const [first, end] = rowsInSight(seen.length, top, window.innerHeight, ROW);
@@ -104,7 +105,8 @@ function treegrid(seen: readonly SeenRow[], memory: GraphMemory, context: ViewCo
     {
       key: "outline",
       role: "treegrid",
-      class: "table outline",
+      // An ONNX file has lines of code only where its exporter has left them
+      class: `table outline ${hasLines ? "" : "no-lines"}`,
       "aria-label": "Graph by modules",
       "aria-rowcount": seen.length + 1,
       variables: { "--row-height": `${ROW}px`, "--head-height": `${HEAD}px` },
