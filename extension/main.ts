@@ -6,6 +6,7 @@ import { activateComputeJacobian } from "./compute-jacobian";
 import { activateComputeNtk } from "./compute-ntk";
 import { Devices } from "./devices";
 import { activateExportResults } from "./export-results";
+import { activateGraphEditor } from "./graph-editor";
 import { Kernels } from "./kernels";
 import { activateModelOptions } from "./model-options";
 import { mayHoldModel } from "./models";
@@ -78,6 +79,7 @@ export function activate(context: vscode.ExtensionContext): void {
     activateSetUpGpu(app),
     activateOpenExample(app),
     activatePanel(app),
+    activateGraphEditor(app),
     activateStatus(app),
     activateStrategy(app),
     activateModelsView(app),

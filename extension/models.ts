@@ -1,9 +1,15 @@
 import * as vscode from "vscode";
 import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
 import type { App } from "./app";
-import { titleOf } from "./places";
+import { isBinaryModel, titleOf } from "./places";
 
 /** Which model a command is about. */
+
+/**
+ * The types of the editors of model files: of those that are always models, and of `model.json`, which may be something
+ * else and is opened as text unless one asks for it.
+ */
+export const GRAPH_EDITORS = ["kernelscope.graph", "kernelscope.graphOfJson"];
 
 const CODE = /^(type|java)script(react)?$/;
 
@@ -22,23 +28,33 @@ export type ModelArgument = ModelRef | { readonly model: ModelRef } | undefined;
 /** The model given, else that of the active editor; where it has several the user is asked. Undefined: there is none. */
 export async function targetModel({ store, sidecar }: App, argument: ModelArgument): Promise<ModelRef | undefined> {
   if (argument !== undefined) return "model" in argument ? argument.model : argument;
-  const document = vscode.window.activeTextEditor?.document;
-  if (document === undefined || !mayHoldModel(document)) {
+  const active = activeModelFile();
+  if (active === undefined) {
     const known = store.all().flatMap(({ models }) => models);
     if (known.length > 0) return known.length === 1 ? known[0] : pick(known);
     void vscode.window
       .showInformationMessage(
-        "Open a file with a TensorFlow.js model first: a TypeScript or JavaScript file, or a saved model.json.",
+        "Open a model first: a TypeScript or JavaScript file with one of TensorFlow.js, a saved model.json, or an .onnx or .pt2 file.",
         "Open Example",
       )
       .then((action) => action && vscode.commands.executeCommand("kernelscope.openExample"));
     return undefined;
   }
-  const uri = document.uri.toString();
+  const uri = active.toString();
   const [found] = await sidecar.request("kernelscope/find", { uris: [uri] });
   const models = found?.models ?? [];
   if (models.length === 0) return { uri, export: null };
   return models.length === 1 ? models[0] : pick(models);
+}
+
+/** The file of the active editor, if there may be a model in it. */
+export function activeModelFile(): vscode.Uri | undefined {
+  const document = vscode.window.activeTextEditor?.document;
+  if (document !== undefined) return mayHoldModel(document) ? document.uri : undefined;
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  if (input instanceof vscode.TabInputCustom) return GRAPH_EDITORS.includes(input.viewType) ? input.uri : undefined;
+  // Opened as bytes, by another editor
+  return input instanceof vscode.TabInputText && isBinaryModel(input.uri.path) ? input.uri : undefined;
 }
 
 async function pick(models: readonly ModelState[]): Promise<ModelRef | undefined> {

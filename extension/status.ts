@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import { formatBytes } from "../sidecar/protocol/text";
 import type { App } from "./app";
-import { mayHoldModel } from "./models";
+import { activeModelFile } from "./models";
 import { batchOf, onSettings, readSettings } from "./settings";
 
 /** The status bar item: the device, and what is going on. Shown where there is something to tell of. */
@@ -12,8 +12,7 @@ export function activateStatus(app: App): vscode.Disposable {
   item.command = "kernelscope.chooseDevice";
   const update = (): void => {
     draw(item, app);
-    const document = vscode.window.activeTextEditor?.document;
-    const isWanted = sidecar.state !== "stopped" || (document !== undefined && mayHoldModel(document));
+    const isWanted = sidecar.state !== "stopped" || activeModelFile() !== undefined;
     if (isWanted) item.show();
     else item.hide();
   };
@@ -26,6 +25,7 @@ export function activateStatus(app: App): vscode.Disposable {
     devices.onDidChange(update),
     onSettings(update),
     vscode.window.onDidChangeActiveTextEditor(update),
+    vscode.window.tabGroups.onDidChangeTabs(update),
   );
 }
 
@@ -79,7 +79,7 @@ function draw(item: vscode.StatusBarItem, { sidecar, store, runs, devices }: App
   item.tooltip = tooltip;
 
   function defaultBatch(): number {
-    const uri = vscode.window.activeTextEditor?.document.uri;
+    const uri = activeModelFile();
     const models = uri ? store.modelsOf(uri) : [];
     return models.length === 1 ? batchOf(models[0]) : readSettings().batch;
   }

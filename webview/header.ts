@@ -53,7 +53,7 @@ function showsResults({ state, memory, kernels }: ViewContext): boolean {
   return memory.view === "runs" || (memory.view === "ntk" && kernels.of(state.model).length > 0);
 }
 
-function subtitle({ state: { model }, post }: ViewContext): Node_ {
+function subtitle({ state: { model, place: page }, post }: ViewContext): Node_ {
   const { analysis } = model;
   if (analysis === null) return h("div", { class: "subtitle" }, kindNames[model.kind]);
   const place = model.line === null ? null : { file: analysis.model.file, line: model.line, column: 1 };
@@ -62,7 +62,9 @@ function subtitle({ state: { model }, post }: ViewContext): Node_ {
     { class: "subtitle" },
     h("span", {}, analysis.model.framework),
     h("span", {}, kindNames[model.kind]),
-    place && link("Go to code", `Go to ${place.file}, line ${place.line}`, () => post({ type: "reveal", place })),
+    page === "panel" &&
+      place &&
+      link("Go to code", `Go to ${place.file}, line ${place.line}`, () => post({ type: "reveal", place })),
   );
 }
 

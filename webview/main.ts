@@ -3,6 +3,7 @@ import type { BatchDraft } from "./batch-field";
 import { render } from "./dom";
 import { firstChoice } from "./kernel/view-state";
 import { Kernels } from "./kernels";
+import { Outlines, wantedOutline } from "./outlines";
 import { page } from "./page";
 import { Plans, wantedPlan } from "./plans";
 import type { Pointed } from "./timeline";
@@ -14,6 +15,7 @@ const vscode = acquireVsCodeApi<PanelMemory>();
 const root = document.getElementById("page")!;
 const draft: BatchDraft = { text: null, taken: null, timer: null };
 const plans = new Plans(post);
+const outlines = new Outlines(post);
 const kernels = new Kernels(
   post,
   (choice) => change({ kernelChoice: { ...(memory?.kernelChoice ?? firstChoice), ...choice } }),
@@ -49,14 +51,15 @@ function update(): void {
     if (plan === null) plans.halt();
     else plans.want(plan);
   }
-  render(root, page({ state, memory, post, remember: change, plans, kernels, pointed, update }, draft));
+  if (memory.view === "graph") outlines.want(wantedOutline(state));
+  render(root, page({ state, memory, post, remember: change, plans, outlines, kernels, pointed, update }, draft));
 }
 
 function show(next: PanelState): void {
   const { uri, export: name } = next.model;
   state = next;
   if (memory?.model.uri !== uri || memory.model.export !== name) {
-    memory = { model: { uri, export: name }, view: memory?.view ?? "overview" };
+    memory = { model: { uri, export: name }, view: memory?.view ?? (next.place === "editor" ? "graph" : "overview") };
     vscode.setState(memory);
   }
   if (wanted !== null) turnTo(wanted);
@@ -106,6 +109,12 @@ window.addEventListener("message", ({ data }: MessageEvent<ToPanel>) => {
     case "noPlan":
       plans.refused(data.id, data.message);
       break;
+    case "outline":
+      outlines.answered(data.id, data.outline);
+      break;
+    case "noOutline":
+      outlines.refused(data.id, data.message);
+      break;
     case "kernels":
       kernels.set(data.kernels);
       break;
@@ -118,5 +127,18 @@ window.addEventListener("message", ({ data }: MessageEvent<ToPanel>) => {
   }
   update();
 });
+
+/** Rows of the graph that come into sight are drawn, at most once a frame. */
+let isDrawing = false;
+function drawRows(): void {
+  if (memory?.view !== "graph" || isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    update();
+  });
+}
+window.addEventListener("scroll", drawRows, { passive: true });
+window.addEventListener("resize", drawRows);
 
 post({ type: "ready" });

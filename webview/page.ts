@@ -4,10 +4,11 @@ import { h, type Child, type Node_ } from "./dom";
 import { emptyState } from "./empty";
 import { header } from "./header";
 import type { View, ViewContext } from "./view";
-import { views } from "./views";
+import { viewsIn } from "./views";
 
 /** The whole page. Only the view that is shown has content. */
 export function page(context: ViewContext, draft: BatchDraft): Child {
+  const views = viewsIn(context.state.place);
   const selected = Math.max(
     0,
     views.findIndex(({ id }) => id === context.memory.view),
@@ -16,7 +17,7 @@ export function page(context: ViewContext, draft: BatchDraft): Child {
     header(context, draft),
     h(
       "main",
-      {},
+      { class: context.state.place },
       h(
         "vscode-tabs",
         {

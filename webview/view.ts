@@ -2,6 +2,7 @@ import type { Analysis } from "../sidecar/protocol/analysis";
 import type { FromPanel, PanelMemory, PanelState, PanelView } from "../sidecar/protocol/panel";
 import type { Child } from "./dom";
 import type { Kernels } from "./kernels";
+import type { Outlines } from "./outlines";
 import type { Plans } from "./plans";
 import type { Pointed } from "./timeline";
 
@@ -15,6 +16,7 @@ export interface ViewContext {
   readonly remember: (change: Partial<PanelMemory>) => void;
   /** What is known of the plan that the memory view asks for. */
   readonly plans: Plans;
+  readonly outlines: Outlines;
   readonly kernels: Kernels;
   /** What the pointer is on in that view. */
   readonly pointed: Pointed;

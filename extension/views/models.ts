@@ -12,6 +12,7 @@ import { revealLine } from "../places";
 const MOST_FILES = 5000;
 const CODE = "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx}";
 const SAVED = "**/*.json";
+const BINARY = "**/*.{onnx,pt2}";
 const LEFT_OUT = "**/{node_modules,dist,out,build,.git,coverage}/**";
 
 type Node =
@@ -55,7 +56,9 @@ export function activateModelsView(app: App): vscode.Disposable {
 
 /** Has the sidecar look through the workspace's files, in parts, so that it answers others meanwhile. */
 async function find({ store, sidecar, log }: App): Promise<number> {
-  const found = await Promise.all([CODE, SAVED].map((glob) => vscode.workspace.findFiles(glob, LEFT_OUT, MOST_FILES)));
+  const found = await Promise.all(
+    [CODE, SAVED, BINARY].map((glob) => vscode.workspace.findFiles(glob, LEFT_OUT, MOST_FILES)),
+  );
   const uris = found.flat().map((uri) => uri.toString());
   let count = 0;
   await vscode.window.withProgress({ location: { viewId: "kernelscope.models" } }, async () => {

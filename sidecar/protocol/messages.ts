@@ -1,4 +1,5 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis, Place, StrategyAnalysis } from "./analysis";
+import type { Outline } from "./outline";
 import type {
   KernelArrangement,
   KernelArrangementRequest,
@@ -297,6 +298,8 @@ export interface Requests extends KernelQuestions {
   "kernelscope/saveKernelEntries": { params: { selection: SentKernelSelection; out: string }; result: null };
   /** Of a model that has been evaluated. Progress is told by notices of the same name. */
   "kernelscope/plan": { params: PlanRequest; result: Outcome<MemoryPlan> };
+  /** The model's graph by modules. Of a model that has been evaluated. */
+  "kernelscope/outline": { params: { model: ModelRef }; result: Outcome<Outline> };
   "kernelscope/devices": { params: Record<string, never>; result: Devices };
   /** `near`: folders in or above which there may be a native TensorFlow.js already. */
   "kernelscope/planSetup": { params: { folder: string; near: readonly string[] }; result: SetupPlan };

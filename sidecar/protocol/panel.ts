@@ -9,6 +9,7 @@ import type {
   SentKernelSelection,
 } from "./messages";
 import type { KernelInfo, KernelPart, KernelView } from "./ntk";
+import type { Outline } from "./outline";
 
 /** What the extension and a panel's page say to each other, by `postMessage`. */
 
@@ -34,10 +35,12 @@ export interface RunState {
 }
 
 /** The views of the panel. */
-export type PanelView = "overview" | "memory" | "parameters" | "ntk" | "runs";
+export type PanelView = "graph" | "overview" | "memory" | "parameters" | "ntk" | "runs";
 
 /** All that a page shows: sent whole whenever something has changed. */
 export interface PanelState {
+  /** Beside the code, or as the editor of the model's file: that has the view of the graph. */
+  readonly place: "panel" | "editor";
   readonly model: ModelState;
   /** The file's name and the binding: `residual-net.ts#model`. */
   readonly title: string;
@@ -69,7 +72,10 @@ export type ToPanel =
   | { readonly type: "noAnswer"; readonly id: number; readonly message: string }
   /** The answer to `plan`: parts of it as they become known, and the whole; or a sentence that says why there is none. */
   | { readonly type: "plan"; readonly id: string; readonly plan: MemoryPlan }
-  | { readonly type: "noPlan"; readonly id: string; readonly message: string };
+  | { readonly type: "noPlan"; readonly id: string; readonly message: string }
+  /** The answer to `outline`; or a sentence that says why there is none. */
+  | { readonly type: "outline"; readonly id: string; readonly outline: Outline }
+  | { readonly type: "noOutline"; readonly id: string; readonly message: string };
 
 /** What the user does in the page. */
 export type FromPanel =
@@ -80,6 +86,8 @@ export type FromPanel =
   | { readonly type: "setBatch"; readonly batch: number }
   /** Asks what the Jacobian would take. A newer question gives up an older one. */
   | { readonly type: "plan"; readonly id: string; readonly batch: number; readonly device: DeviceInfo }
+  /** Asks for the model's graph by modules. */
+  | { readonly type: "outline"; readonly id: string }
   /** Settles how the Jacobian is to be computed; `strategy` null leaves it open again. */
   | {
       readonly type: "useStrategy";
@@ -134,6 +142,16 @@ export interface PanelMemory {
   /** The page's own, which the extension need not look at: what the parameters are searched for and sorted by. */
   readonly filter?: string;
   readonly sort?: { readonly column: "order" | "name" | "elements" | "bytes"; readonly descending: boolean };
+  readonly graph?: {
+    /** What the outline is searched for. */
+    readonly filter: string;
+    /** Rows that are open where at first they are closed, or the other way round. */
+    readonly toggled: readonly string[];
+    /** The same, among those that the search finds. */
+    readonly toggledInSearch: readonly string[];
+    /** The row that has the focus when the outline has. */
+    readonly active: string | null;
+  };
   /** What is being tried out in the memory view; else what the settings say. */
   readonly trial?: {
     readonly batch?: number;

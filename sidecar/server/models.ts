@@ -1,7 +1,18 @@
 import type { ChosenStrategy, Planned } from "../analysis/strategies";
 import { messageOf } from "../graph/errors";
-import type { FileState, MemoryPlan, ModelState, Outcome, PlanRequest, Settings } from "../protocol/messages";
-import { discoverModels, mayHoldModels, type DiscoveredModel } from "../sources/discover";
+import type {
+  FileState,
+  MemoryPlan,
+  ModelFault,
+  ModelRef,
+  ModelState,
+  Outcome,
+  PlanRequest,
+  Settings,
+} from "../protocol/messages";
+import type { Outline } from "../protocol/outline";
+import { outlineOf } from "../analysis/outline";
+import { discoverModels, isBinaryModel, mayHoldModels, type DiscoveredModel } from "../sources/discover";
 import { CancelledError } from "../worker/client";
 import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
@@ -17,6 +28,12 @@ const REST_MS = 150;
 
 /** Folders whose files are not the user's own. */
 const OF_OTHERS = /[\\/](node_modules|\.git)[\\/]/;
+
+const notAnalyzed: ModelFault = {
+  fault: "model",
+  message: "This model has not been analyzed since the sidecar was started; analyze it first.",
+  source: null,
+};
 
 /** Whom the models tell of what has changed. */
 export interface ModelsHost {
@@ -304,10 +321,7 @@ export class Models implements TextListener {
     signal: AbortSignal,
   ): Promise<Outcome<MemoryPlan>> {
     const entry = this.files.get(path)?.models.get(modelKey(path, model.export));
-    if (!entry?.subject) {
-      const message = "This model has not been analyzed since the sidecar was started; analyze it first.";
-      return { kind: "failed", fault: { fault: "model", message, source: null } };
-    }
+    if (!entry?.subject) return { kind: "failed", fault: notAnalyzed };
     const size = entry.batchFor(batch);
     const told = ({ diagnostics, ...planned }: Planned, isWhole: boolean): MemoryPlan => {
       return { ...planned, batch: size, device, fault: diagnostics.at(0)?.message ?? null, isWhole };
@@ -325,6 +339,13 @@ export class Models implements TextListener {
       if (error instanceof CancelledError) return { kind: "cancelled" };
       return { kind: "failed", fault: { fault: "engine", message: messageOf(error), source: null } };
     }
+  }
+
+  /** The graph by modules, of a model that has been evaluated. */
+  outline(path: string, model: ModelRef): Outcome<Outline> {
+    const entry = this.files.get(path)?.models.get(modelKey(path, model.export));
+    if (!entry?.evaluation || !entry.analysis) return { kind: "failed", fault: notAnalyzed };
+    return { kind: "done", result: outlineOf(entry.evaluation.traced, entry.analysis) };
   }
 
   private evaluateOnOpen(path: string): void {
@@ -486,7 +507,7 @@ const TEXT = /\.([mc]?[jt]s|[jt]sx|json)$/i;
 async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for (const path of new Set(paths)) {
-    if (!TEXT.test(path)) continue;
+    if (!TEXT.test(path) && !isBinaryModel(path)) continue;
     const text = await savedText(path);
     if (text !== null) texts.set(path, text);
   }

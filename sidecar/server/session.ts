@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import {
   createConnection,
@@ -14,6 +15,7 @@ import {
 } from "vscode-languageserver/node";
 import { profiles } from "../devices/detect";
 import { messageOf } from "../graph/errors";
+import type { Place } from "../protocol/analysis";
 import type {
   FileState,
   InitializationOptions,
@@ -32,6 +34,7 @@ import { hover } from "./features/hover";
 import { inlayHints } from "./features/inlay-hints";
 import type { Shown } from "./features/shown";
 import { planSetup } from "../setup/tensorflow";
+import { isBinaryModel } from "../sources/discover";
 import { Kernels } from "./kernels";
 import type { ModelEntry } from "./model";
 import { setUp } from "./setup";
@@ -76,7 +79,7 @@ export class Session {
     this.connection.onInitialized(() => {
       void this.say(() =>
         this.connection.client.register(DidChangeWatchedFilesNotification.type, {
-          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json}" }],
+          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json,onnx,pt2}" }],
         }),
       );
       this.tellDevice();
@@ -156,8 +159,8 @@ export class Session {
       state: this.models!.stateOf(entry),
       path: entry.path,
       chosen: this.models!.chosenFor(entry),
-      place: (place) => (entry.files ? entry.files.place(place) : place),
-      faultPlace: (place) => (entry.failure ? entry.failure.files.place(place) : place),
+      place: (place) => placeHere(entry, entry.files ? entry.files.place(place) : place),
+      faultPlace: (place) => placeHere(entry, entry.failure ? entry.failure.files.place(place) : place),
     };
   }
 
@@ -196,6 +199,7 @@ export class Session {
         signalOf(token),
       ),
     );
+    this.on("kernelscope/outline", ({ model }) => Promise.resolve(this.models!.outline(pathOf(model.uri), model)));
     this.on("kernelscope/devices", async (_, token) => ({
       ...(await this.workers!.devices(signalOf(token))),
       profiles,
@@ -309,6 +313,12 @@ export class Session {
       else this.diagnosed.delete(path);
     }
   }
+}
+
+/** A model that was exported on another machine names code that is not here: what is said of that stands at its own file. */
+function placeHere({ path }: ModelEntry, place: Place | null): Place | null {
+  const isHere = place === null || !isBinaryModel(path) || existsSync(place.file);
+  return isHere ? place : { file: path, line: 1, column: 1 };
 }
 
 function signalOf(token: CancellationToken): AbortSignal {

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { TextDocuments, type Connection, type TextDocumentContentChangeEvent } from "vscode-languageserver/node";
 import { TextDocument } from "vscode-languageserver-textdocument";
+import { isBinaryModel } from "../sources/discover";
 import type { Edit } from "./lines";
 
 /** What is told of a file's text in the editor. */
@@ -71,9 +72,16 @@ export class Texts {
   }
 }
 
-/** The text on the disk; null where it cannot be read. */
+/**
+ * The text on the disk; null where it cannot be read. Of a model that is no text, and may be huge, what its bytes are known
+ * by: its size and the time of its last change.
+ */
 export async function savedText(path: string): Promise<string | null> {
   try {
+    if (isBinaryModel(path)) {
+      const { size, mtimeMs } = await stat(path);
+      return `${size} bytes of ${mtimeMs}`;
+    }
     return await readFile(path, "utf8");
   } catch {
     return null;

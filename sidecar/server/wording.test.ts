@@ -61,6 +61,11 @@ const cases: readonly [said: string, shown: string, code: FaultCode][] = [
     "Evaluating it crashed the worker process (SIGSEGV); take out what is not needed here",
     "model-error",
   ],
+  [
+    `${PATH}: is no whole ONNX model (it is cut off); export it again`,
+    "The file is no whole ONNX model (it is cut off); export it again",
+    "model-error",
+  ],
   // Names are as they are
   [
     "kernelscope.timeLimit is 0: give a number of seconds",
@@ -93,9 +98,9 @@ describe("faults in the editor", () => {
 
   it("names strategies without the options of the command line", () => {
     const said =
-      'the strategy jacrev would take 93.03 GiB, and CPU (2 cores) has 20.00 GiB free; use --strategy "jacrev" --chunk 31, which takes 13.54 GiB';
+      'the strategy jacrev would take 93.05 GiB, and CPU (2 cores) has 20.00 GiB free; use --strategy "jacrev" --chunk 31, which takes 13.54 GiB';
     expect(faultForEditor({ fault: "memory", message: said, source: null }, PATH).message).toBe(
-      "The strategy jacrev would take 93.03 GiB, and CPU (2 cores) has 20.00 GiB free; use the strategy jacrev in chunks of 31, which takes 13.54 GiB",
+      "The strategy jacrev would take 93.05 GiB, and CPU (2 cores) has 20.00 GiB free; use the strategy jacrev in chunks of 31, which takes 13.54 GiB",
     );
     const whole = 'it would take 1 GiB; use --strategy "grad-loop", which takes 2 MiB';
     expect(faultForEditor({ fault: "memory", message: whole, source: null }, PATH).message).toMatch(

@@ -6,6 +6,7 @@ export type FaultCode = "input-shape" | "time-limit" | "code-memory" | "model-er
 /** Faults are worded for the command line, and name its options; the editor has settings and commands instead. */
 export function faultForEditor(fault: ModelFault, path: string): ModelFault {
   const message = fault.message
+    .replace(new RegExp(`^${escaped(path)}: (?=(is|has|holds) )`), "the file ")
     .replace(new RegExp(`^${escaped(path)}: `), "")
     .replaceAll("--time-limit", "the setting kernelscope.timeLimit")
     .replaceAll("--code-memory", "the setting kernelscope.codeMemory")

@@ -1,4 +1,3 @@
-import { extname } from "node:path";
 import { detectDevices } from "../devices/detect";
 import { engineNames, type EngineName } from "../engines";
 import { messageOf, ModelError } from "../graph/errors";
@@ -16,6 +15,7 @@ import type {
 } from "../protocol/messages";
 import { strategies } from "../quantities/jacobian";
 import { ntkForms, ntkMethods } from "../quantities/ntk";
+import { isDataFile } from "../sources/discover";
 import { ask, CancelledError, type AskOptions } from "../worker/client";
 import { MemoryError } from "../worker/memory";
 import type { ModelRequest, NtkJob, NtkReport, TracedModel } from "../worker/messages";
@@ -49,7 +49,7 @@ export class Workers {
 
   /** Whether a model's file may be evaluated: code only in a workspace that is trusted. */
   mayEvaluate(path: string): boolean {
-    return this.settings.trusted || extname(path).toLowerCase() === ".json";
+    return this.settings.trusted || isDataFile(path);
   }
 
   optionsOf(path: string, exportName: string | null): ModelOptions {

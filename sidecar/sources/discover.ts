@@ -16,8 +16,21 @@ export interface DiscoveredModel {
   readonly column: number;
 }
 
+/** Models that are no texts: what stands for the text of one is a mark of its bytes. */
+const BINARY = [".onnx", ".pt2"];
+
+export function isBinaryModel(file: string): boolean {
+  return BINARY.includes(extname(file).toLowerCase());
+}
+
+/** Whether a file is no code: it is read, and nothing of it is run. */
+export function isDataFile(file: string): boolean {
+  return isBinaryModel(file) || extname(file).toLowerCase() === ".json";
+}
+
 /** A look at the text that takes next to no time, and tells most files that have no model. */
 export function mayHoldModels(file: string, text: string): boolean {
+  if (isBinaryModel(file)) return true;
   if (isCodeFile(file)) return mayHoldCodeModels(text);
   return extname(file).toLowerCase() === ".json" && mayBeSavedModel(text);
 }
@@ -25,5 +38,6 @@ export function mayHoldModels(file: string, text: string): boolean {
 /** The models of a file, in the order of their lines; null while its text cannot be parsed. */
 export async function discoverModels(file: string, text: string): Promise<readonly DiscoveredModel[] | null> {
   if (!mayHoldModels(file, text)) return [];
+  if (isBinaryModel(file)) return [{ export: null, kind: "saved", takes: [], line: 1, column: 1 }];
   return isCodeFile(file) ? discoverInCode(file, text) : discoverSaved(text);
 }

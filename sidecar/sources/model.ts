@@ -35,6 +35,29 @@ export interface LayerInfo {
   readonly parameters: readonly string[];
 }
 
+/** A module, or a layer, that others are in. */
+export interface ModuleInfo {
+  /** Among all of the model: `layers.0.conv`. */
+  readonly path: string;
+  /** Its class: `Conv2d`. Empty where the file does not say. */
+  readonly kind: string;
+}
+
+/** An operation as the model's file, or its framework, has it: one equation of the graph, or several. */
+export interface OperationInfo {
+  /** The file's own name of it: `/conv1/Conv`, `conv2d_1`; of code its kernel, `MatMul`. */
+  readonly name: string;
+  /** `Conv`, `aten.conv2d`; empty where that is its name. */
+  readonly kind: string;
+  /** The modules that it is in, outermost first. */
+  readonly modules: readonly ModuleInfo[];
+  readonly source: Source | null;
+  /** Of one example. */
+  readonly outputs: readonly Shape[];
+  /** Positions of its equations in the graph. */
+  readonly equations: readonly number[];
+}
+
 /** Whether the examples of a batch are independent of one another. */
 export type BatchInfo =
   | { readonly coupled: false }
@@ -81,6 +104,8 @@ export interface Model {
    * one: a cell's to its recurrent layer. What only holds other layers is left out.
    */
   readonly layers: readonly LayerInfo[];
+  /** Those that have equations in the graph, in the order in which they run. */
+  readonly operations: readonly OperationInfo[];
   readonly batch: BatchInfo;
   /** What is wrong with the batching rules that were given. */
   readonly ruleProblems?: readonly RuleProblem[];

@@ -231,6 +231,7 @@ export function stateOf(
   change: Partial<Omit<PanelState, "model">> & { model?: Partial<PanelState["model"]> } = {},
 ): PanelState {
   return {
+    place: "panel",
     title: "digits.ts#model",
     batch: 100,
     device: analysis?.device ?? null,

@@ -1,9 +1,15 @@
+import type { PanelState } from "../../sidecar/protocol/panel";
 import type { View } from "../view";
+import { graph } from "./graph";
 import { memory } from "./memory";
 import { ntk } from "./ntk";
 import { overview } from "./overview";
 import { parameters } from "./parameters";
 import { runs } from "./runs";
 
-/** The views, in the order of their tabs. */
-export const views: readonly View[] = [overview, memory, parameters, ntk, runs];
+const views: readonly View[] = [overview, memory, parameters, ntk, runs];
+
+/** The views, in the order of their tabs. The editor of a model's file shows the graph, before all else. */
+export function viewsIn(place: PanelState["place"]): readonly View[] {
+  return place === "editor" ? [graph, ...views] : views;
+}

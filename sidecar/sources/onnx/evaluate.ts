@@ -26,6 +26,7 @@ import type {
   TensorMessage,
 } from "./messages";
 import { operators } from "./operators";
+import { Emitted } from "../operations";
 import { placeOfNode } from "./places";
 import type { FileTensors, TypedTensor } from "./tensors";
 import { weightOperands } from "./weights";
@@ -37,6 +38,14 @@ export interface ReadWeight {
   readonly value: Value;
   readonly tensor: Tensor;
   user: { readonly node: NodeMessage; readonly source: Source | null; readonly outputs: readonly Shape[] } | null;
+}
+
+/** A node of the model's own graph. */
+export interface EmittedNode {
+  readonly node: NodeMessage;
+  readonly source: Source | null;
+  /** Shapes of its outputs, as they were evaluated. */
+  readonly outputs: readonly Shape[];
 }
 
 /** More equations than a model has that is not unrolled without end. */
@@ -86,6 +95,8 @@ export class Evaluation {
   readonly weights = new Map<string, ReadWeight>();
   private readonly byValue = new Map<Value, ReadWeight>();
   readonly notes = new Set<string>();
+  /** What became of the graph's nodes, with all that they hold. */
+  readonly emitted = new Emitted<EmittedNode>();
   private readonly known = new KnownElements(this.builder);
   private readonly functions: ReadonlyMap<string, FunctionMessage>;
   private readonly initializers = new Map<string, () => TypedTensor>();
@@ -171,7 +182,12 @@ export class Evaluation {
     }
     for (const node of nodes) {
       const source = this.placeOf(node);
+      const before = this.builder.equations.length;
       const outputs = this.builder.at(source, () => this.evaluateNode(node, source, scope, attributes, opsets));
+      if (this.depth === 1) {
+        const shapes = outputs.flatMap((item) => (item?.kind === "tensor" ? [item.value.shape] : []));
+        this.emitted.note({ node, source, outputs: shapes }, this.builder.equations.slice(before));
+      }
       node.output.forEach((name, index) => {
         const item = outputs[index] ?? null;
         if (name !== "" && item !== null) scope.items.set(name, item);

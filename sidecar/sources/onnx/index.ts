@@ -2,14 +2,15 @@ import { createReferenceEngine } from "../../engines/reference";
 import { checkGraph } from "../../graph/check";
 import { ModelError } from "../../graph/errors";
 import type { Tensor } from "../../graph/tensor";
+import type { Shape } from "../../graph/types";
 import { inferShapes } from "../../primitives";
 import { traceOneOrAll, type Traceable } from "../independence";
-import type { LayerInfo, Model, Port } from "../model";
+import type { LayerInfo, Model, OperationInfo, Port } from "../model";
 import type { LoadRequest } from "../tfjs";
 import { readModelFile } from "./file";
 import { inputsOf } from "./inputs";
 import type { GraphMessage, ModelMessage, TensorMessage } from "./messages";
-import { moduleOf } from "./places";
+import { moduleOf, modulesOf } from "./places";
 import { externalFile, FileTensors } from "./tensors";
 import { traceOnnx, type OnnxSubject, type OnnxTraced } from "./trace";
 
@@ -76,6 +77,7 @@ async function assemble(subject: OnnxSubject, batch: number): Promise<Model> {
       .filter(({ role }) => role === "parameter")
       .map(({ name, user }) => ({ name, trainable: true, source: user?.source ?? null })),
     layers: layersOf(traced, info.coupled ? info.size : 1),
+    operations: operationsOf(traced, info.coupled ? info.size : 1),
     batch: info,
     ...(traced.notes.length > 0 ? { notes: traced.notes } : {}),
     weights: Object.fromEntries(
@@ -122,11 +124,26 @@ function layersOf({ weights }: OnnxTraced, size: number): LayerInfo[] {
     const path = moduleOf(user.node) || user.node.name || user.node.output[0] || name;
     let layer = layers.get(path);
     if (!layer) {
-      const outputs = user.outputs.map((shape) => (shape[0] === size ? shape.slice(1) : shape));
+      const outputs = user.outputs.map((shape) => ofExample(shape, size));
       const info = { name: path, kind: user.node.opType ?? "", source: user.source, callers: [], outputs };
       layers.set(path, (layer = { info, parameters: [] }));
     }
     layer.parameters.push(name);
   }
   return [...layers.values()].map(({ info, parameters }) => ({ ...info, parameters }));
+}
+
+function operationsOf({ emitted, graph }: OnnxTraced, size: number): OperationInfo[] {
+  return emitted.in(graph, ({ node, source, outputs }) => ({
+    name: node.name || node.output[0] || "",
+    kind: node.opType ?? "",
+    modules: modulesOf(node),
+    source,
+    outputs: outputs.map((shape) => ofExample(shape, size)),
+  }));
+}
+
+/** An array's shape in one example, where its batch axis is the first. */
+function ofExample(shape: Shape, size: number): Shape {
+  return shape[0] === size ? shape.slice(1) : shape;
 }

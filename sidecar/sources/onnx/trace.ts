@@ -6,7 +6,8 @@ import * as ops from "../../primitives/ops";
 import { dropUnused } from "../../transforms";
 import { NoBatchAxis, type BatchTraced } from "../independence";
 import type { TensorItem } from "./call";
-import { Evaluation, type ReadWeight } from "./evaluate";
+import type { Emitted } from "../operations";
+import { Evaluation, type EmittedNode, type ReadWeight } from "./evaluate";
 import type { OnnxInputs } from "./inputs";
 import type { GraphMessage, ModelMessage } from "./messages";
 import type { FileTensors } from "./tensors";
@@ -15,6 +16,7 @@ export interface OnnxTraced extends BatchTraced {
   /** Those that the graph has: parameters, then buffers. */
   readonly weights: readonly ReadWeight[];
   readonly notes: readonly string[];
+  readonly emitted: Emitted<EmittedNode>;
 }
 
 /** An ONNX model as something to trace. */
@@ -75,6 +77,7 @@ export function traceOnnx(subject: OnnxSubject, batch: number | null, shapes?: r
     outputNames: subject.graph.output.map(({ name = "" }) => name),
     weights: [...weights].sort((p, q) => Number(p.role === "buffer") - Number(q.role === "buffer")),
     notes: [...evaluation.notes],
+    emitted: evaluation.emitted,
   };
 }
 

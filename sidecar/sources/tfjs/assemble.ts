@@ -3,7 +3,7 @@ import type { Tensor } from "../../graph/tensor";
 import { inferShapes } from "../../primitives";
 import { traceOneOrAll, type Traceable } from "../independence";
 import type { Model, Port } from "../model";
-import { layersOf } from "./called-layers";
+import { layersOf, operationsOf } from "./called-layers";
 import type { Subject } from "./subject";
 import { tf } from "./tensorflow";
 import { dtypeOf, ReadWhileTracing, typedArray } from "./trace";
@@ -35,6 +35,7 @@ export async function assembleModel(subject: Subject, description: Description, 
       .filter(({ role }) => role === "parameter")
       .map(({ name, trainable, source }) => ({ name, trainable, source })),
     layers: subject.isLayered ? layersOf(traced, info.coupled ? info.size : 1) : [],
+    operations: operationsOf(traced, info.coupled ? info.size : 1),
     batch: info,
     weights,
   };

@@ -1,4 +1,4 @@
-import type { LayerInfo } from "../model";
+import type { LayerInfo, OperationInfo } from "../model";
 import { callersOfLayer, ownerOf, type CalledLayer } from "./layers";
 import { tf } from "./tensorflow";
 import type { Traced } from "./tracing";
@@ -26,12 +26,32 @@ export function layersOf({ layers: called, weights }: Pick<Traced, "layers" | "w
     })
     .map((call) => ({
       name: call.path,
-      kind: call.layer.getClassName() || call.layer.constructor.name,
+      kind: kindOf(call),
       source: call.constructed,
       callers: callersOfLayer(call.layer),
       outputs: call.outputs.map((shape) => (shape[0] === size ? shape.slice(1) : shape)),
       parameters: parameters.get(call) ?? [],
     }));
+}
+
+/** The kernels that were called and are in the graph, within the layers that called them. */
+export function operationsOf({ layers: called, emitted, graph }: Traced, size: number): OperationInfo[] {
+  const kinds = new Map(called.map((call) => [call.path, kindOf(call)]));
+  return emitted.in(graph, ({ kernel, layer, source, outputs }) => {
+    const names = layer === "" ? [] : layer.split("/");
+    const paths = names.map((_, depth) => names.slice(0, depth + 1).join("/"));
+    return {
+      name: kernel,
+      kind: "",
+      modules: paths.map((path) => ({ path, kind: kinds.get(path) ?? "" })),
+      source,
+      outputs: outputs.map((shape) => (shape[0] === size ? shape.slice(1) : shape)),
+    };
+  });
+}
+
+function kindOf({ layer }: CalledLayer): string {
+  return layer.getClassName() || layer.constructor.name;
 }
 
 /** The innermost layer that counts a weight as its own, though the layer that made the weight was not called. */

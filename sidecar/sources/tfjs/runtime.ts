@@ -2,7 +2,7 @@ import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { ModelError } from "../../graph/errors";
 import type { Value } from "../../graph/graph";
 import { RecordingBackend } from "./backend";
-import { observeLayers } from "./layers";
+import { currentLayer, observeLayers } from "./layers";
 import { lowerings } from "./lowerings";
 import type { KernelCall } from "./lowerings/kernel";
 import type { KernelFunc } from "./kernel-call";
@@ -114,6 +114,7 @@ function record(
     },
   };
   const { builder } = trace;
+  const before = builder.equations.length;
   const outputs = builder.at(place, () => {
     try {
       const lowered = Object.hasOwn(lowerings, kernel) ? lowerings[kernel](builder, call) : null;
@@ -125,6 +126,9 @@ function record(
       throw new ModelError(complaint(error, call, inputs, backend, compute), place);
     }
   });
+  const shapes = (isList(outputs) ? outputs : [outputs]).map(({ shape }) => shape);
+  const traced = { kernel, layer: currentLayer()?.path ?? "", source: place, outputs: shapes };
+  trace.emitted.note(traced, builder.equations.slice(before));
   return isList(outputs)
     ? outputs.map((output) => symbolic(trace, backend, output))
     : symbolic(trace, backend, outputs);

@@ -1,11 +1,21 @@
 import type { Builder } from "../../graph/builder";
 import { ModelError } from "../../graph/errors";
 import type { Source, Value } from "../../graph/graph";
-import { newArray, sizeOf, type DType, type TypedArray } from "../../graph/types";
+import { newArray, sizeOf, type DType, type Shape, type TypedArray } from "../../graph/types";
 import { full } from "../../primitives/ops";
+import { Emitted } from "../operations";
 import { currentLayer } from "./layers";
 import { userFrames } from "./places";
 import type { DataId, TensorInfo, tf } from "./tensorflow";
+
+/** A kernel that was called. */
+export interface TracedKernel {
+  readonly kernel: string;
+  /** Of the layer that called it: `block_1/conv`; empty outside of layers. */
+  readonly layer: string;
+  readonly source: Source | null;
+  readonly outputs: readonly Shape[];
+}
 
 /**
  * A trace in progress: which arrays of TensorFlow.js stand for values of the graph. All other arrays are concrete, and
@@ -18,6 +28,8 @@ export class Trace {
   used: Set<Value> = new Set<Value>();
   /** Names of weights, for what is said about them. */
   readonly weightNames = new WeakMap<DataId, string>();
+  /** What became of the kernels that were called. */
+  emitted = new Emitted<TracedKernel>();
   /** Told of variables that are made during the trace. */
   onVariable: ((variable: tf.Variable) => void) | null = null;
 
@@ -32,6 +44,7 @@ export class Trace {
     const derived = new Trace(this.builder.child(), this.fewest);
     derived.values = this.values;
     derived.used = this.used;
+    derived.emitted = this.emitted;
     return derived;
   }
 

@@ -23,6 +23,7 @@ export interface Traced {
   readonly weights: readonly Weight[];
   /** In the order in which they were called. */
   readonly layers: readonly CalledLayer[];
+  readonly emitted: Trace["emitted"];
 }
 
 /**
@@ -95,6 +96,7 @@ export async function traceSubject(
         .map((weight, index) => ({ ...weight, name: names[index] }))
         .sort((p, q) => Number(p.role === "buffer") - Number(q.role === "buffer")),
       layers: [...called.values()],
+      emitted: trace.emitted,
     };
   } catch (error) {
     throw asModelError(error, subject.source);

@@ -8,7 +8,8 @@ import { inferShapes, newBuilder } from "../../primitives";
 import * as ops from "../../primitives/ops";
 import { dropUnused, followExamples } from "../../transforms";
 import { mixes } from "../independence";
-import type { BatchInfo, Model, ParameterInfo, Port } from "../model";
+import type { BatchInfo, Model, OperationInfo, ParameterInfo, Port } from "../model";
+import type { Emitted } from "../operations";
 import type { InputOption } from "../tfjs/inputs";
 import type { StoredWeight } from "./archive";
 import { layoutOf, type BatchedInput, type Layout } from "./batch";
@@ -16,7 +17,8 @@ import { Evaluation, shapeOf, type Coupling } from "./evaluate";
 import { evaluateExpression, type Bindings } from "./expressions";
 import { layersOf } from "./layers";
 import { outputNames } from "./names";
-import type { Program, TensorMeta } from "./program";
+import { modulesOf, placeOf } from "./places";
+import type { Program, ProgramNode, TensorMeta } from "./program";
 
 /** A parameter, buffer or constant, with its elements. */
 export interface Weight {
@@ -112,6 +114,7 @@ export async function assembleModel({ file, program, weights, options, batch }: 
       return { name, trainable, source: layer?.source ?? null };
     }),
     layers,
+    operations: made.emitted.in(graph, (node) => operationOf(node, program, layout)),
     batch: info,
     weights: Object.fromEntries(weights.filter(({ name }) => used.has(name)).map(({ name, tensor }) => [name, tensor])),
   };
@@ -135,6 +138,7 @@ interface Made {
   readonly batchedInputs: readonly Value[];
   readonly outputs: readonly { readonly isBatched: boolean }[];
   readonly couplings: Evaluation["couplings"];
+  readonly emitted: Emitted<ProgramNode>;
 }
 
 /** Of `size` examples, with the batch axis first; or with null of one, without one. */
@@ -188,6 +192,7 @@ function makeGraph(program: Program, layout: Layout, weights: readonly Weight[],
     batchedInputs: inputs.filter((_, index) => layout.inputs[index].axis !== null).map(({ value }) => value),
     outputs,
     couplings: evaluation.couplings,
+    emitted: evaluation.emitted,
   };
 }
 
@@ -255,6 +260,23 @@ function couplingOf({ inputs, symbol, fixed }: Layout, made: Made, make: (size: 
     return { reason: `the examples cannot be followed through ${equation?.primitive ?? "an operation"}`, source };
   }
   return null;
+}
+
+function operationOf(node: ProgramNode, program: Program, layout: Layout): Omit<OperationInfo, "equations"> {
+  const names = node.outputs.flat().filter((name) => name !== null);
+  return {
+    name: names[0] ?? node.target,
+    // Without the overload: `aten.add` of `aten.add.Tensor`
+    kind: node.target.split(".").slice(0, 2).join("."),
+    modules: modulesOf(node)
+      .filter(({ path }) => path !== "")
+      .map(({ path, type }) => ({ path, kind: type.slice(type.lastIndexOf(".") + 1) })),
+    source: placeOf(node),
+    outputs: names.flatMap((name) => {
+      const shape = exampleShape(program.graph.tensors.get(name), layout);
+      return shape === null ? [] : [shape];
+    }),
+  };
 }
 
 /** An array's shape in one example. */

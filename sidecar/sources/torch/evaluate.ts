@@ -1,8 +1,9 @@
 import type { Builder } from "../../graph/builder";
 import { messageOf, ModelError } from "../../graph/errors";
-import type { Source, Value } from "../../graph/graph";
+import type { Equation, Source, Value } from "../../graph/graph";
 import { sameShape, stridesOf, type Shape } from "../../graph/types";
 import * as ops from "../../primitives/ops";
+import { Emitted } from "../operations";
 import { Cell, type View } from "./aliases";
 import { OperatorCall, type Bound } from "./call";
 import { elementTypeOf } from "./elements";
@@ -42,6 +43,8 @@ export function shapeOf(meta: TensorMeta, bindings: Bindings): Shape | null {
 export class Evaluation {
   /** Why examples are coupled, where operators themselves say so. */
   readonly couplings: (Coupling & { readonly certainty: "perhaps" | "surely" })[] = [];
+  /** What became of the program's nodes, with all that they hold. */
+  readonly emitted = new Emitted<ProgramNode>();
 
   constructor(
     private readonly b: Builder,
@@ -52,7 +55,7 @@ export class Evaluation {
   run(graph: ProgramGraph, arrays: ReadonlyMap<string, Value>): { get: (name: string) => Value } {
     const scope = new Scope(this.b, this.setting, graph, (coupling) => this.couplings.push(coupling));
     for (const [name, value] of arrays) scope.define(name, new Cell(value));
-    scope.runNodes();
+    scope.runNodes((node, equations) => this.emitted.note(node, equations));
     return { get: (name) => scope.cell(name, null).read(this.b) };
   }
 }
@@ -83,17 +86,20 @@ class Scope {
     );
   }
 
-  runNodes(): void {
+  /** @param onEmitted told of each node's equations */
+  runNodes(onEmitted?: (node: ProgramNode, equations: readonly Equation[]) => void): void {
     for (const node of this.graph.nodes) {
       // What makes numbers only has been computed at the export: they are known by their expressions
       if (node.outputs.every((output) => output === null)) continue;
       const source = placeOf(node);
+      const before = this.b.equations.length;
       try {
         this.b.at(source, () => this.runNode(node, source));
       } catch (error) {
         if (error instanceof ModelError || error instanceof RangeError) throw error;
         throw new ModelError(`the operator ${node.target} cannot be computed: ${messageOf(error)}`, source);
       }
+      onEmitted?.(node, this.b.equations.slice(before));
       if (this.b.equations.length > MOST_EQUATIONS) {
         throw new ModelError(
           `the model takes more than ${MOST_EQUATIONS} operations; make it or its inputs smaller`,
