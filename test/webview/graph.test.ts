@@ -179,6 +179,16 @@ describe.skipIf(executable === undefined)("the graph", () => {
     expect(await page.getByRole("treegrid").getAttribute("aria-rowcount")).toBe("10001");
   });
 
+  test("is where it was scrolled to before a reload, when its rows are there", async () => {
+    const large = { rows: manyBlocks(500), batch: 100, flops: 1 };
+    const panel = await openOutline(large, { height: 500 });
+    await panel.page.evaluate("scrollTo(0, 3000)");
+    await expect.poll(async () => (await panel.memory())?.scroll).toBe(3000);
+    const again = await openOutline(large, { height: 500, memory: (await panel.memory())! });
+    await expect.poll(() => again.page.evaluate("scrollY")).toBe(3000);
+    await expect.poll(() => names(again)).toContain("block_110");
+  });
+
   test("the head of the columns stays in sight", async () => {
     const panel = await openOutline({ rows: manyBlocks(500), batch: 100, flops: 1 }, { height: 500 });
     await panel.page.evaluate("scrollTo(0, 3000)");
