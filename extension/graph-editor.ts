@@ -39,24 +39,37 @@ class GraphEditors implements vscode.CustomReadonlyEditorProvider {
     const model = { uri: pathToFileURL(uri.fsPath).href, export: null };
     const page = new ModelPage(this.app, panel, "editor", model, null);
     editors.add(page);
+    const read = this.reader(model);
+    // Also by a sidecar that took the place of another
+    const restarts = this.app.sidecar.onDidChangeState((state) => {
+      if (state === "running") void read();
+    });
     panel.onDidDispose(() => {
       editors.delete(page);
+      restarts.dispose();
       page.dispose();
     });
-    void this.read(model);
+    void read();
   }
 
-  /** Has the file read, unless what is known of it is of this very file. */
-  private async read(model: ModelRef): Promise<void> {
+  /** What has a file read, unless that goes on already or what is known is of this very file. */
+  private reader(model: ModelRef): () => Promise<void> {
     const { sidecar, store, log } = this.app;
-    try {
-      await sidecar.request("kernelscope/find", { uris: [model.uri] });
-      const known = store.find(model);
-      if (known?.activity === "evaluating" || (known?.analysis && known.stale === null)) return;
-      await sidecar.request("kernelscope/analyze", { model });
-    } catch (error) {
-      // The sidecar did not start or has ended, which has been shown
-      log.warn(`${model.uri} was not read: ${String(error)}`);
-    }
+    let isReading = false;
+    return async () => {
+      if (isReading) return;
+      isReading = true;
+      try {
+        await sidecar.request("kernelscope/find", { uris: [model.uri] });
+        const known = store.find(model);
+        const isKnown = known?.activity === "evaluating" || (known?.analysis && known.stale === null);
+        if (!isKnown) await sidecar.request("kernelscope/analyze", { model });
+      } catch (error) {
+        // The sidecar did not start or has ended, which has been shown
+        log.warn(`${model.uri} was not read: ${String(error)}`);
+      } finally {
+        isReading = false;
+      }
+    };
   }
 }

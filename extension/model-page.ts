@@ -19,7 +19,7 @@ export function webviewOptions({ context }: App): vscode.WebviewOptions {
 
 export type Shown = Pick<Extract<ToPanel, { type: "show" }>, "view" | "kernel">;
 
-/** Where a page is: the panel is beside the code, and an editor has the file's graph before all else. */
+/** The panel is beside the code; an editor has the file's graph before all else. */
 export type PagePlace = PanelState["place"];
 
 export class ModelPage {
@@ -254,6 +254,7 @@ function chosenFor(model: ModelRef): PanelState["chosen"] {
 
 const commands: Record<PanelCommand, string> = {
   analyze: "kernelscope.analyze",
+  setInputs: "kernelscope.setInputs",
   computeJacobian: "kernelscope.computeJacobian",
   computeNtk: "kernelscope.computeNtk",
   chooseDevice: "kernelscope.chooseDevice",

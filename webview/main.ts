@@ -24,6 +24,8 @@ const kernels = new Kernels(
 const pointed: Pointed = { at: null, band: null };
 let memory = vscode.getState() ?? null;
 let state: PanelState | null = null;
+/** Whether the page is where it was scrolled to before a reload. */
+let isRestored = false;
 /** A view that was asked for before there was a state to show. */
 let wanted: Extract<ToPanel, { type: "show" }> | null = null;
 
@@ -53,6 +55,10 @@ function update(): void {
   }
   if (memory.view === "graph") outlines.want(wantedOutline(state));
   render(root, page({ state, memory, post, remember: change, plans, outlines, kernels, pointed, update }, draft));
+  // The graph has its height when its outline is there
+  const isWhole = memory.view !== "graph" || outlines.tree !== null || outlines.message !== null;
+  if (isWhole && !isRestored) restoreScroll(memory.scroll ?? 0);
+  isRestored ||= isWhole;
 }
 
 function show(next: PanelState): void {
@@ -66,9 +72,7 @@ function show(next: PanelState): void {
   wanted = null;
   const trial = remainingTrial(memory.trial, state);
   if (memory.trial !== undefined) remember({ trial });
-  const isFirst = root.childElementCount === 0;
   update();
-  if (isFirst) restoreScroll(memory.scroll ?? 0);
 }
 
 /** A kernel that is shown is the whole one, by itself. */

@@ -17,7 +17,7 @@ export function page(context: ViewContext, draft: BatchDraft): Child {
     header(context, draft),
     h(
       "main",
-      { class: context.state.place },
+      {},
       h(
         "vscode-tabs",
         {

@@ -34,7 +34,10 @@ export function statusOf({ model, trusted, running }: PanelState): Status {
   }
   if (model.fault !== null) {
     const text = `${model.fault.message}${shown ? " The last results are shown." : ""}`;
-    return status("error", "error", text, { place: model.fault.source });
+    // A model that is no code leaves them open, and has no line to set them from
+    const isOpen = model.kind === "saved" && /input shape/i.test(model.fault.message);
+    const action = isOpen ? ({ label: "Set Input Shapes…", command: "setInputs" } as const) : null;
+    return status("error", "error", text, { place: model.fault.source, action });
   }
   switch (model.stale) {
     case "edited":

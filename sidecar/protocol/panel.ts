@@ -39,7 +39,7 @@ export type PanelView = "graph" | "overview" | "memory" | "parameters" | "ntk" |
 
 /** All that a page shows: sent whole whenever something has changed. */
 export interface PanelState {
-  /** Beside the code, or as the editor of the model's file: that has the view of the graph. */
+  /** Beside the code, or as the editor of the model's file. */
   readonly place: "panel" | "editor";
   readonly model: ModelState;
   /** The file's name and the binding: `residual-net.ts#model`. */
@@ -124,7 +124,14 @@ export type KernelQuestion = {
 }[keyof KernelQuestions];
 
 export type PanelCommand =
-  "analyze" | "computeJacobian" | "computeNtk" | "chooseDevice" | "exportResults" | "restartSidecar" | "trust";
+  | "analyze"
+  | "setInputs"
+  | "computeJacobian"
+  | "computeNtk"
+  | "chooseDevice"
+  | "exportResults"
+  | "restartSidecar"
+  | "trust";
 
 /** What the user has chosen to see of kernels. */
 export interface KernelChoice {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { discoverModels, mayHoldModels, type DiscoveredModel } from "./discover";
+import { discoverModels, isBinaryModel, isDataFile, mayHoldModels, type DiscoveredModel } from "./discover";
 import { loadModel, parseInputOption } from "./index";
 
 const examples = readdirSync("examples").filter((name) => name.endsWith(".ts"));
@@ -154,6 +154,21 @@ describe("saved models", () => {
     [`{"note": "modelTopology", "a": "format", "c": "layers-model"}`, []],
     [`{"weightsManifest": [{"modelTopology": 1}`, null],
   ])("%s", async (text, expected) => expect(await saved(text)).toEqual(expected));
+});
+
+describe("files that are no texts", () => {
+  it.each(["net.onnx", "net.pt2", "NET.ONNX"])("%s is a saved model, whatever stands for its bytes", async (file) => {
+    expect(mayHoldModels(file, "12 bytes of 5")).toBe(true);
+    expect(isBinaryModel(file) && isDataFile(file)).toBe(true);
+    expect(await discoverModels(file, "12 bytes of 5")).toEqual([
+      { export: null, kind: "saved", takes: [], line: 1, column: 1 },
+    ]);
+  });
+
+  it("are not all others, of which only JSON is data", () => {
+    expect(["a.ts", "a.json", "a.pt", "onnx"].filter(isBinaryModel)).toEqual([]);
+    expect(["a.ts", "a.mjs", "a.json", "a.py"].filter(isDataFile)).toEqual(["a.json"]);
+  });
 });
 
 it("throws for no text", { timeout: 60_000 }, async () => {

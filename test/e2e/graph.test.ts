@@ -151,6 +151,13 @@ describe("a model's file", () => {
     await expect.poll(() => editor.content.locator(".status").innerText()).toMatch(/^Up to date/);
   });
 
+  it("is read by a sidecar that took the place of another", async () => {
+    await window.runCommand("Kernelscope: Restart Sidecar");
+    await expect.poll(() => editor.content.locator(".status").innerText()).not.toMatch(/^Up to date/);
+    await expect.poll(() => editor.content.locator(".status").innerText()).toMatch(/^Up to date/);
+    await expect.poll(names).toHaveLength(9);
+  });
+
   it("has told of no error", async () => {
     expect((await window.notifications.seen()).filter(({ severity }) => severity !== "info")).toEqual([]);
   });

@@ -139,7 +139,7 @@ describe("views", () => {
       "is accessible in %s, every view of it",
       async (theme) => {
         await window.setColorTheme(theme);
-        for (const view of ["Memory", "Parameters", "NTK", "Runs", "Overview"]) {
+        for (const view of ["Graph", "Memory", "Parameters", "NTK", "Runs", "Overview"]) {
           await panel.content.getByRole("tab", { name: new RegExp(`^${view}`) }).click();
           await expect
             .poll(() => panel.content.getByRole("tab", { name: new RegExp(`^${view}`) }).getAttribute("aria-selected"))

@@ -51,7 +51,7 @@ describe.skipIf(executable === undefined)("the graph", () => {
     expect(panels.flatMap(({ complaints }) => complaints)).toEqual([]);
   });
 
-  test("is what the editor shows first, and no view of the panel", async () => {
+  test("is what the editor shows first, and the panel second", async () => {
     const { page } = await openOutline();
     expect(await page.getByRole("tab").allInnerTexts()).toEqual([
       "Graph",
@@ -64,7 +64,8 @@ describe.skipIf(executable === undefined)("the graph", () => {
     expect(await page.getByRole("tab", { name: "Graph" }).getAttribute("aria-selected")).toBe("true");
     const panel = await open();
     await panel.show(stateOf(digits));
-    expect(await panel.page.getByRole("tab").first().innerText()).toBe("Overview");
+    expect((await panel.page.getByRole("tab").allInnerTexts()).slice(0, 2)).toEqual(["Overview", "Graph"]);
+    expect(await panel.page.getByRole("tab", { name: "Overview" }).getAttribute("aria-selected")).toBe("true");
   });
 
   test("has a row for each module, operation and parameter, with its shapes and costs", async () => {
@@ -176,6 +177,16 @@ describe.skipIf(executable === undefined)("the graph", () => {
     expect(milliseconds).toBeLessThan(1000);
     expect(await page.locator(".graph [role=status]").innerText()).toBe("5,000 of 20,000 rows");
     expect(await page.getByRole("treegrid").getAttribute("aria-rowcount")).toBe("10001");
+  });
+
+  test("is where it was scrolled to before a reload, when its rows are there", async () => {
+    const large = { rows: manyBlocks(500), batch: 100, flops: 1 };
+    const panel = await openOutline(large, { height: 500 });
+    await panel.page.evaluate("scrollTo(0, 3000)");
+    await expect.poll(async () => (await panel.memory())?.scroll).toBe(3000);
+    const again = await openOutline(large, { height: 500, memory: (await panel.memory())! });
+    await expect.poll(() => again.page.evaluate("scrollY")).toBe(3000);
+    await expect.poll(() => names(again)).toContain("block_110");
   });
 
   test("the head of the columns stays in sight", async () => {

@@ -333,7 +333,7 @@ describe.skipIf(executable === undefined)("the panel", () => {
   test("tabs are reached by keyboard, and the view is remembered", async () => {
     const { page, memory } = await openDigits();
     await page.getByRole("tab", { name: "Overview" }).focus();
-    for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", " "]) await page.keyboard.press(key);
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", " "]) await page.keyboard.press(key);
     expect(await page.getByRole("tab", { name: "NTK" }).getAttribute("aria-selected")).toBe("true");
     expect(await memory()).toEqual({ model, view: "ntk" });
     const again = await openDigits({ memory: (await memory())! });
@@ -361,14 +361,14 @@ describe.skipIf(executable === undefined)("the panel", () => {
 
   test.each([300, 460, 760, 1000, 2400])("nothing sticks out at %i pixels", async (width) => {
     const { page, send } = await openDigits({ width });
-    for (const view of ["overview", "memory", "parameters", "ntk", "runs"] as const) {
+    for (const view of ["overview", "graph", "memory", "parameters", "ntk", "runs"] as const) {
       await send({ type: "show", view });
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
     }
   });
 
   describe.each(Object.entries(themes))("in the %s theme", (_, theme) => {
-    const views: readonly PanelView[] = ["overview", "memory", "parameters", "ntk", "runs"];
+    const views: readonly PanelView[] = ["overview", "graph", "memory", "parameters", "ntk", "runs"];
 
     test.each([320, 1000])("every view is accessible at %i pixels", async (width) => {
       const { page, send } = await openDigits({ theme, width });

@@ -27,6 +27,13 @@ test("a failure is told with its place", () => {
   expect(statusOf(stateOf(digits, { model: { fault } })).text).toBe("x is not defined. The last results are shown.");
 });
 
+test("a saved model whose input is open has its shape set from here: there is no line to do it at", () => {
+  const message = "The shape of the input x is open ([N,?]); set the input shape x=N,EXTENT1";
+  const fault = { fault: "model", message, source: null } as const;
+  expect(statusOf(stateOf(null, { model: { kind: "saved", fault } })).action?.command).toBe("setInputs");
+  expect(statusOf(stateOf(null, { model: { kind: "model", fault } })).action).toBe(null);
+});
+
 test("what keeps an evaluation from starting comes first, with what helps", () => {
   const model = { activity: "evaluating" } as const;
   expect(statusOf(stateOf(digits, { running: false, model })).action?.command).toBe("restartSidecar");

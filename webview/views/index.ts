@@ -7,9 +7,8 @@ import { overview } from "./overview";
 import { parameters } from "./parameters";
 import { runs } from "./runs";
 
-const views: readonly View[] = [overview, memory, parameters, ntk, runs];
-
-/** The views, in the order of their tabs. The editor of a model's file shows the graph, before all else. */
+/** The views, in the order of their tabs. The editor of a model's file shows its graph before all else. */
 export function viewsIn(place: PanelState["place"]): readonly View[] {
-  return place === "editor" ? [graph, ...views] : views;
+  const first = place === "editor" ? [graph, overview] : [overview, graph];
+  return [...first, memory, parameters, ntk, runs];
 }
