@@ -578,7 +578,7 @@ class Probe:
             return []
         sizes = SIZES[strategy]
         runs = [first[0]] + [self.traced(strategy, each)[0] for each in sizes[1:]]
-        outputs = self.rows()
+        outputs = self.rows(strategy)
         loops = {}
         for key in {key for counts in runs for key in counts}:
             times = self.times_of(strategy, [counts.get(key, 0) for counts in runs], outputs)
@@ -622,7 +622,7 @@ class Probe:
         if strategy == "jacrev":
             (_, k1), (_, k2) = SIZES[strategy]
             each = (counts[0] - counts[1]) // (k1 - k2)
-            return counts[0] + each * (n * rows - k1), True
+            return counts[0] + each * (rows - k1), True
         # Counts are p + q n + r k + s n k
         (n1, k1), _, (_, k2), _ = SIZES[strategy]
         a, b, c, d = counts
@@ -631,12 +631,13 @@ class Probe:
         r = (a - c) // (k1 - k2) - s * n1
         return a + q * (n - n1) + r * (rows - k1) + s * (n * rows - n1 * k1), s > 0
 
-    def rows(self):
-        """Elements of one example's outputs."""
-        with self.new_fake() as fake:
+    def rows(self, strategy):
+        """Elements of outputs: of one example, or for jacrev of all of them together."""
+        count = 1 if strategy == "vmap(jacrev)" else self.count
+        with self.new_fake() as fake, self.torch.no_grad():
             f = Functional(self.torch, self.model, self.inputs, fake.from_tensor)
-            with self.torch.no_grad():
-                return sum(output.numel() for output in f(f.trained, examples(self.torch, self.inputs, 1, self.zeros)))
+            outputs = f(f.trained, examples(self.torch, self.inputs, count, self.zeros))
+            return sum(output.numel() for output in outputs)
 
     def fix_of_fallback(self, fallback, fallbacks, failed):
         if "scaled_dot_product" in fallback["operation"]:
@@ -722,9 +723,8 @@ class Probe:
     # Memory
 
     def peaks_of(self, strategy):
-        outputs = self.rows()
-        count = self.count if self.is_batched else 1
-        rows = {"vmap(jacrev)": count, "jacrev": outputs * count, "grad-loop": 1}[strategy]
+        count = self.count
+        rows = {"vmap(jacrev)": count, "grad-loop": 1}.get(strategy) or self.rows(strategy)
         taken = 0.0
         for parts in (1, 4, 16):
             chunk = None if parts == 1 else -(-rows // parts)
