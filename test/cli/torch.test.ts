@@ -49,6 +49,7 @@ describe.skipIf(python === undefined)("kernelscope with models of torch.export",
       examplesCoupled: false,
       framework: "PyTorch 2.13.0",
     });
+    expect(analysis.pytorch).toBeNull();
     expect(analysis.inputs).toEqual([{ name: "x", shape: [5, 3], dtype: "float32" }]);
     expect(analysis.outputs).toEqual([{ name: "output", shape: [5, 4], dtype: "float32" }]);
     expect(analysis.parameters.map(({ name, source }) => [name, source?.line])).toEqual(

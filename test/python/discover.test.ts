@@ -20,10 +20,8 @@ describe("models of a Python file", () => {
       "class Sized() 26:7",
       "class Branching() 38:7",
       "class Failing() 49:7",
-      "class Endless() 58:7",
-      "class Two() 64:7",
-      "factory make_net(width) 75:5",
-      "instance made() 79:1",
+      "factory make_net(width) 58:5",
+      "instance made() 62:1",
     ]);
   });
 

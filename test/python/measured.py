@@ -1,5 +1,5 @@
-"""What PyTorch does on real tensors: how often it runs operations for the Jacobian of probed.Loops, and the most that it holds for
-that of nets.Net.
+"""What PyTorch does on real tensors: how often it runs operations for the Jacobian of probed.Loops, and the most that it
+holds for that of nets.Net.
 
     python measured.py EXAMPLES
 
@@ -60,8 +60,9 @@ def computations(net, x):
     parameters = {name: value.detach() for name, value in net.named_parameters()}
     buffers = {name: value.detach() for name, value in net.named_buffers()}
     f = lambda parameters, x: functional_call(net, {**parameters, **buffers}, (x,))
+    one = lambda parameters, x: f(parameters, x.unsqueeze(0))
     return {
-        "vmap(jacrev)": lambda: vmap(jacrev(lambda parameters, x: f(parameters, x.unsqueeze(0))), (None, 0))(parameters, x),
+        "vmap(jacrev)": lambda: vmap(jacrev(one), (None, 0))(parameters, x),
         "jacrev": lambda: jacrev(lambda parameters: f(parameters, x))(parameters),
     }, [*parameters.values(), *buffers.values(), x]
 

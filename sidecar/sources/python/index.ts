@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import type { Model } from "../model";
@@ -16,7 +16,7 @@ export { discoverInPython, mayHoldPythonModels, type PythonModel } from "./disco
  * archive is. Names and lines are those of the user's code.
  */
 export async function loadPythonModel(request: LoadRequest): Promise<Model> {
-  const file = realpathSync(request.file);
+  const file = resolve(request.file);
   const models = discoverInPython(readFileSync(file, "utf8"));
   const name = request.export ?? onlyModel(file, models);
   const source = placeOfModel(file, name, models);

@@ -1,4 +1,4 @@
-"""Builds a model of a user's Python file, exports it with the user's own PyTorch, and asks that PyTorch what it would do.
+"""Builds a model of a user's Python file, exports it with the user's own PyTorch, and asks that what it would do.
 
     python torch_program.py FOLDER
 
@@ -10,8 +10,8 @@ Reads FOLDER/request.json and writes FOLDER/model.pt2 and FOLDER/result.json. Th
     seconds   how long all of it may take; null for as long as it takes
     probe     the number of examples that memory is predicted for; null for no predictions
 
-The result has `error` {message, source} or `framework`, `note` and `pytorch`; and in any case `files`, the user's own files that were
-imported. It runs on any Python 3, so that it can say what is too old.
+The result has `error` {message, source}, or null there and `note` and `pytorch`; and in any case `files`, the user's own files
+that were imported. This runs on any Python 3, so that it can say what is too old.
 """
 
 import ast
@@ -52,8 +52,8 @@ class Refused(Exception):
 
 def packages():
     """Folders of Python's own and of installed packages."""
-    paths = sysconfig.get_paths()
-    return [os.path.realpath(paths[key]) + os.sep for key in ("stdlib", "platstdlib", "purelib", "platlib") if key in paths]
+    keys = ("stdlib", "platstdlib", "purelib", "platlib")
+    return [os.path.realpath(path) + os.sep for key, path in sysconfig.get_paths().items() if key in keys]
 
 
 PACKAGES = packages()
@@ -72,15 +72,15 @@ def is_users(file):
 def users_files():
     """Of the modules that were imported."""
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    own = {os.path.realpath(file) for file in files if isinstance(file, str) and file.endswith(".py") and is_users(file)}
+    own = {os.path.abspath(file) for file in files if isinstance(file, str) and file.endswith(".py") and is_users(file)}
     # Some modules of PyTorch's say that they are files which they are not
     return sorted(file for file in own if os.path.exists(file))
 
 
 def place_of(error):
     """The innermost line of the user's that an exception passed."""
-    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
-    return frames[-1] if frames else None
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    return (frames[-1].filename, frames[-1].lineno) if frames else None
 
 
 def place_in(text):
@@ -100,7 +100,7 @@ def current_place():
 
 
 def source_of(place):
-    return None if place is None else {"file": os.path.realpath(place[0]), "line": place[1], "column": 1}
+    return None if place is None else {"file": os.path.abspath(place[0]), "line": place[1], "column": 1}
 
 
 def first_line(error):
@@ -123,15 +123,16 @@ def raised(what, error, remedy):
 def import_torch():
     try:
         import torch
-    except ImportError as error:
-        if getattr(error, "name", None) not in ("torch", None):
-            raise Refused("PyTorch cannot be imported with %s (%s); %s" % (sys.executable, first_line(error), SETUP))
-        raise Refused("%s has no PyTorch; %s" % (sys.executable, SETUP))
+    except Exception as error:
+        if isinstance(error, ImportError) and error.name == "torch":
+            raise Refused("%s has no PyTorch; %s" % (sys.executable, SETUP))
+        what = "%s cannot import its PyTorch (%s: %s)" % (sys.executable, type(error).__name__, first_line(error))
+        raise Refused("%s; install it anew, or give another Python with --python" % what)
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < OLDEST:
         raise Refused(
-            "PyTorch %s of %s is too old to export models from; install %d.%d or later there, or give another Python with --python"
-            % (torch.__version__, sys.executable, *OLDEST)
+            "PyTorch %s of %s is too old to export models from; install %d.%d or later there, "
+            "or give another Python with --python" % (torch.__version__, sys.executable, *OLDEST)
         )
     return torch
 
@@ -144,7 +145,8 @@ def import_file(file):
         top, name = os.path.split(top)
         names.insert(0, name)
     project = folder
-    while not any(os.path.exists(os.path.join(project, mark)) for mark in ("pyproject.toml", "setup.py", "setup.cfg", ".git")):
+    marks = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+    while not any(os.path.exists(os.path.join(project, mark)) for mark in marks):
         parent = os.path.dirname(project)
         if parent == project:
             project = top
@@ -163,7 +165,7 @@ def import_file(file):
         if names:
             importlib.import_module(".".join(names))
             imported = sys.modules.get(full)
-            if imported is not None and os.path.realpath(getattr(imported, "__file__", None) or "") == file:
+            if imported is not None and os.path.realpath(imported.__file__ or "") == os.path.realpath(file):
                 return imported
         spec = importlib.util.spec_from_file_location(full, file)
         module = importlib.util.module_from_spec(spec)
@@ -172,13 +174,16 @@ def import_file(file):
         return module
     except SyntaxError as error:
         place = (error.filename, error.lineno or 1) if error.filename else (file, 1)
-        raise Refused("this is no Python that %s understands (%s); correct the line" % (version_text(), error.msg), place)
+        what = "this is no Python that %s understands (%s)" % (version_text(), error.msg)
+        raise Refused(what + "; correct the line", place)
     except ModuleNotFoundError as error:
-        raise Refused("there is no module %s in %s; install it there, or give another Python with --python" % (error.name, sys.executable), place_of(error))
+        what = "there is no module %s in %s" % (error.name, sys.executable)
+        raise Refused(what + "; install it there, or give another Python with --python", place_of(error))
     except SystemExit as error:
-        raise Refused("the file ends the process when it is imported; put this behind if __name__ == \"__main__\"", place_of(error))
+        what = "the file ends the process when it is imported"
+        raise Refused(what + '; put this behind if __name__ == "__main__"', place_of(error))
     except Exception as error:
-        raise raised("importing the file", error, "correct the line, or put it behind if __name__ == \"__main__\"")
+        raise raised("importing the file", error, "correct the line, or put it behind if __name__ == '__main__'")
 
 
 def version_text():
@@ -187,7 +192,8 @@ def version_text():
 
 def parse_export(text):
     """`a.b` or `a.b(literals)`: the path, and the arguments or None."""
-    bad = Refused("%s names no model; write a name, or a class or function with literals, such as Net(16, depth=2)" % text)
+    what = "%s names no model; write a name, or a class or function with literals, such as Net(16, depth=2)"
+    bad = Refused(what % text)
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -198,7 +204,8 @@ def parse_export(text):
             args = [ast.literal_eval(arg) for arg in node.args]
             keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
         except (ValueError, TypeError, SyntaxError):
-            raise Refused("the arguments in %s are not all literals; call a function of the file that makes the model" % text)
+            what = "the arguments in %s are not all literals; call a function of the file that makes the model"
+            raise Refused(what % text)
         if None in keywords:
             raise bad
         args, node = (args, keywords), node.func
@@ -235,7 +242,8 @@ def build(torch, module, file, text):
         try:
             inspect.signature(value).bind(*given, **keywords)
         except TypeError as error:
-            raise Refused("%s cannot be called so (%s); write its arguments, as in %s#%s(16, depth=2)" % (name, error, os.path.basename(file), name), line_of(value, file))
+            what = "%s cannot be called so (%s); write its arguments, as in %s#%s(16, depth=2)"
+            raise Refused(what % (name, error, os.path.basename(file), name), line_of(value, file))
         except ValueError:
             # A signature that Python does not know
             pass
@@ -250,7 +258,8 @@ def build(torch, module, file, text):
     else:
         place = None
     if not isinstance(value, torch.nn.Module):
-        raise Refused("%s is no torch.nn.Module but %s; name a module, or what makes one" % (text, type(value).__name__), place or (file, 1))
+        what = "%s is no torch.nn.Module but %s; name a module, or what makes one"
+        raise Refused(what % (text, type(value).__name__), place or (file, 1))
     return value.cpu().eval()
 
 
@@ -271,17 +280,20 @@ def inputs_of(model, given):
     names = [each["name"] for each in given]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise Refused("the model has no input %s: forward takes %s; correct --input" % (unknown[0], ", ".join(known) or "none"), place)
+        what = "the model has no input %s: forward takes %s; correct --input"
+        raise Refused(what % (unknown[0], ", ".join(known) or "none"), place)
     missing = [name for name in known if parameters[name].default is inspect.Parameter.empty and name not in names]
     if missing:
         wanted = " ".join("--input %s=N,SHAPE" % name for name in missing)
-        raise Refused("the shape of %s is not known; add %s, such as %s=N,3,32,32 (N is the batch axis)" % (" and ".join(missing), wanted, missing[0]), place)
+        what = "the shape of %s is not known; add %s, such as %s=N,3,32,32 (N is the batch axis)"
+        raise Refused(what % (" and ".join(missing), wanted, missing[0]), place)
     return sorted(given, key=lambda each: known.index(each["name"]))
 
 
 def examples(torch, inputs, count, fill):
     dtypes = {None: torch.float32, "float32": torch.float32, "int32": torch.int64, "bool": torch.bool}
-    return {each["name"]: fill(([count] if each["batched"] else []) + each["shape"], dtypes[each["dtype"]]) for each in inputs}
+    shape = lambda each: ([count] if each["batched"] else []) + each["shape"]
+    return {each["name"]: fill(shape(each), dtypes[each["dtype"]]) for each in inputs}
 
 
 def random_or_zero(torch):
@@ -294,7 +306,8 @@ def quiet():
     """What PyTorch says and prints of what it is asked here is no news to the user, who gets it as one sentence."""
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        nowhere = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -328,8 +341,8 @@ def export(torch, model, inputs, file):
             raise not_exported(again, export_place(again))
         where = "" if place is None else " at %s:%d" % (os.path.basename(place[0]), place[1])
         note = (
-            "the model was exported for one example, since torch.export could not leave the number of examples open%s (%s): "
-            "examples are taken to be independent" % (where, first_line(error))
+            "the model was exported for one example, since torch.export could not leave the number of examples open"
+            "%s (%s): examples are taken to be independent" % (where, first_line(error))
         )
     with quiet():
         torch.export.save(program, file)
@@ -343,7 +356,7 @@ def exported(torch, model, kwargs, dynamic):
 
 @contextlib.contextmanager
 def own_frames(torch):
-    """Has the export keep the lines of the user's functions too that `forward` calls; by itself it keeps those of `forward`."""
+    """Has the export keep the lines of the user's functions that `forward` calls; by itself it keeps `forward`'s."""
     tracer = torch.fx.proxy.TracerBase
     original = getattr(tracer, "_filter_traceback_frames", None)
 
@@ -376,11 +389,12 @@ def is_data_dependent(error):
 def not_exported(error, place):
     if is_data_dependent(error):
         return Refused(
-            "what runs here depends on the values of tensors (%s), which torch.export cannot follow; use torch.where, or decide it without tensors"
-            % first_line(error),
+            "what runs here depends on the values of tensors (%s), which torch.export cannot follow; use torch.where, "
+            "or decide it without tensors" % first_line(error),
             place,
         )
-    return Refused("torch.export cannot export the model (%s: %s); change the line" % (type(error).__name__, first_line(error)), place)
+    what = "torch.export cannot export the model (%s: %s); change the line"
+    return Refused(what % (type(error).__name__, first_line(error)), place)
 
 
 # --- What the user's PyTorch would do: asked with fake tensors, so that nothing of the model's size is computed
@@ -388,9 +402,17 @@ def not_exported(error, place):
 # Examples and cotangents that operations are counted for: whatever runs as a loop is run more often for more of them
 SIZES = {"vmap(jacrev)": ((2, 3), (3, 3), (2, 2), (3, 2)), "jacrev": ((2, 3), (2, 2))}
 # What a loop takes its slices with, and puts them together
-SLICING = {"aten::select.int", "aten::stack", "aten::unsqueeze", "aten::expand", "aten::view", "aten::alias", "aten::detach"}
-# In seconds, for each strategy's memory; one that takes longer is left out
-PATIENCE = 4
+SLICING = {
+    "aten::select.int",
+    "aten::stack",
+    "aten::unsqueeze",
+    "aten::expand",
+    "aten::view",
+    "aten::alias",
+    "aten::detach",
+}
+# In seconds of this process, for each strategy's memory; one that takes longer is left out
+PATIENCE = 5
 # Parameters of more bytes are not copied to confirm an error
 MOST_CONFIRMED = 1 << 30
 NO_RULE = re.compile(r"batching rule for (aten::\w+(?:\.\w+)?|\w+::\w+(?:\.\w+)?)\.")
@@ -405,9 +427,11 @@ class Functional:
 
     def __init__(self, torch, model, inputs, tensor):
         self.torch, self.model, self.inputs = torch, model, inputs
-        named = dict(model.named_parameters())
-        self.trained = {name: tensor(value.detach()) for name, value in named.items() if value.requires_grad}
-        self.fixed = {name: tensor(value.detach()) for name, value in [*named.items(), *model.named_buffers()] if name not in self.trained}
+        parameters = dict(model.named_parameters())
+        fixed = {name: value for name, value in parameters.items() if not value.requires_grad}
+        fixed.update(model.named_buffers())
+        self.trained = {name: tensor(value.detach()) for name, value in parameters.items() if name not in fixed}
+        self.fixed = {name: tensor(value.detach()) for name, value in fixed.items()}
         self.axes = {each["name"]: 0 if each["batched"] else None for each in inputs}
 
     def __call__(self, trained, x):
@@ -417,7 +441,8 @@ class Functional:
 
     def one(self, trained, x):
         """Of one example, as vmap gives it."""
-        return self(trained, {name: value if self.axes[name] is None else value.unsqueeze(0) for name, value in x.items()})
+        batch = {name: value if self.axes[name] is None else value.unsqueeze(0) for name, value in x.items()}
+        return self(trained, batch)
 
     def pull(self, f, rows):
         """Products of `rows` cotangents with the Jacobian of f, as jacrev has them, whatever they are."""
@@ -476,7 +501,7 @@ def modes(torch):
             self.live -= size
 
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 raise OutOfTime()
             result = function(*args, **(kwargs or {}))
             for leaf in torch.utils._pytree.tree_leaves(result):
@@ -524,7 +549,7 @@ class Probe:
     # Operations
 
     def traced(self, strategy, sizes):
-        """Runs a strategy with so many examples and cotangents: counts of operations, warnings, and the error or None."""
+        """Runs a strategy with so many examples and cotangents: counts of operations, warnings, the error or None."""
         count, rows = sizes
         with warnings.catch_warnings(record=True) as said, self.new_fake() as fake:
             warnings.simplefilter("always")
@@ -553,14 +578,14 @@ class Probe:
             return []
         sizes = SIZES[strategy]
         runs = [first[0]] + [self.traced(strategy, each)[0] for each in sizes[1:]]
-        outputs = self.rows()
+        outputs = self.rows(strategy)
         loops = {}
         for key in {key for counts in runs for key in counts}:
             times = self.times_of(strategy, [counts.get(key, 0) for counts in runs], outputs)
             if times is not None:
                 loops[key] = times
         found = {key: times[0] for key, times in loops.items() if key[0] in messages and key[0] not in self.rules}
-        # An operation that is made of others is seen by these alone: where something runs as a loop, and no other is the reason
+        # An operation that is made of others is seen by these alone: in a loop that no other operation is the reason of
         unseen = [operation for operation in messages if all(key[0] != operation for key in found)]
         places = {key[1:] for key in loops if key[0] not in SLICING} - {key[1:] for key in found}
         for operation in unseen:
@@ -572,15 +597,24 @@ class Probe:
                 # The innermost loop is that over the most slices; of what is run in it, something is run once
                 deepest = [times for times, is_deepest in inner if is_deepest] or [times for times, _ in inner]
                 found[(operation, where, place)] = min(deepest)
+        in_order = sorted(found, key=lambda key: (key[1] != "forward", str(key)))
         return [
-            dict(operation=operation, where=where, strategy=strategy, iterations=iterations, message=messages[operation], source=source_of(place), fix=None)
-            for (operation, where, place), iterations in sorted(found.items(), key=lambda each: (each[0][1] != "forward", str(each[0])))
+            dict(
+                operation=key[0],
+                where=key[1],
+                strategy=strategy,
+                iterations=found[key],
+                message=messages[key[0]],
+                source=source_of(key[2]),
+                fix=None,
+            )
+            for key in in_order
         ]
 
     def times_of(self, strategy, counts, outputs):
         """
-        How often an operation is run for all examples and outputs, by how often it is for few, and whether it is for each pair of them
-        or each row of a whole batch; None for no loop.
+        How often an operation is run for all examples and outputs, by how often it is for few, and whether it is for each
+        pair of them or each row of a whole batch; None for no loop.
         """
         if len(set(counts)) == 1:
             return None
@@ -588,7 +622,7 @@ class Probe:
         if strategy == "jacrev":
             (_, k1), (_, k2) = SIZES[strategy]
             each = (counts[0] - counts[1]) // (k1 - k2)
-            return counts[0] + each * (n * rows - k1), True
+            return counts[0] + each * (rows - k1), True
         # Counts are p + q n + r k + s n k
         (n1, k1), _, (_, k2), _ = SIZES[strategy]
         a, b, c, d = counts
@@ -597,12 +631,13 @@ class Probe:
         r = (a - c) // (k1 - k2) - s * n1
         return a + q * (n - n1) + r * (rows - k1) + s * (n * rows - n1 * k1), s > 0
 
-    def rows(self):
-        """Elements of one example's outputs."""
-        with self.new_fake() as fake:
+    def rows(self, strategy):
+        """Elements of outputs: of one example, or for jacrev of all of them together."""
+        count = 1 if strategy == "vmap(jacrev)" else self.count
+        with self.new_fake() as fake, self.torch.no_grad():
             f = Functional(self.torch, self.model, self.inputs, fake.from_tensor)
-            with self.torch.no_grad():
-                return sum(output.numel() for output in f(f.trained, examples(self.torch, self.inputs, 1, self.zeros)))
+            outputs = f(f.trained, examples(self.torch, self.inputs, count, self.zeros))
+            return sum(output.numel() for output in outputs)
 
     def fix_of_fallback(self, fallback, fallbacks, failed):
         if "scaled_dot_product" in fallback["operation"]:
@@ -611,7 +646,8 @@ class Probe:
             with sdpa_kernel(SDPBackend.MATH):
                 _, said, error = self.traced(fallback["strategy"], SIZES[fallback["strategy"]][0])
             if error is None and not any(fallback["operation"] + "." in message for message in said):
-                return "run it within torch.nn.attention.sdpa_kernel(SDPBackend.MATH), whose operations have batching rules"
+                kernel = "torch.nn.attention.sdpa_kernel(SDPBackend.MATH)"
+                return "run it within %s, whose operations have batching rules" % kernel
         if fallback["strategy"] != "jacrev" and failed["jacrev"] is None:
             if all(each["operation"] != fallback["operation"] for each in fallbacks["jacrev"]):
                 return "take jacrev of the whole batch, which runs this operation once"
@@ -620,7 +656,7 @@ class Probe:
     # Errors
 
     def error_of(self, strategy, traced):
-        """What was traced: its error with its place, confirmed with real tensors where the model is not too large; or None."""
+        """Of what was traced: the error and its place, confirmed with real tensors where the model is small; or None."""
         _, said, error = traced
         if error is None:
             return None
@@ -646,8 +682,9 @@ class Probe:
     def tell(self, error, strategy, training, failed):
         thrown, place = error
         message = first_line(thrown)
+        fix = self.fix_of(message, strategy, training, failed)
         self.found["errors"].append(
-            dict(strategy=strategy, training=training, message=message, source=source_of(place), fix=self.fix_of(message, strategy, training, failed))
+            dict(strategy=strategy, training=training, message=message, source=source_of(place), fix=fix)
         )
 
     def fix_of(self, message, strategy, training, failed):
@@ -657,7 +694,8 @@ class Probe:
             return "call .eval() first, or torch.func.replace_all_batch_norm_modules_(net)"
         if ".item()" in message or "data-dependent control flow" in message:
             return "compute with tensors, such as torch.where, in place of numbers"
-        whole = "take jacrev of the whole batch, which works here" if strategy != "jacrev" and failed["jacrev"] is None else None
+        works = strategy != "jacrev" and failed["jacrev"] is None
+        whole = "take jacrev of the whole batch, which works here" if works else None
         if re.search(r"in-?place|broadcast shape", message):
             return whole or "make a new tensor in place of changing one"
         return whole
@@ -685,17 +723,16 @@ class Probe:
     # Memory
 
     def peaks_of(self, strategy):
-        outputs = self.rows()
-        count = self.count if self.is_batched else 1
-        rows = {"vmap(jacrev)": count, "jacrev": outputs * count, "grad-loop": 1}[strategy]
+        count = self.count
+        rows = {"vmap(jacrev)": count, "grad-loop": 1}.get(strategy) or self.rows(strategy)
         taken = 0.0
         for parts in (1, 4, 16):
             chunk = None if parts == 1 else -(-rows // parts)
             if (parts > 1 and chunk == rows) or taken * parts > PATIENCE or (strategy == "grad-loop" and parts > 1):
                 break
-            if chunk is not None and any(each["strategy"] == strategy and each["chunk"] == chunk for each in self.found["strategies"]):
+            if any((each["strategy"], each["chunk"]) == (strategy, chunk) for each in self.found["strategies"]):
                 break
-            start = time.monotonic()
+            start = time.process_time()
             try:
                 peak = self.peak_of(strategy, count, chunk, start + PATIENCE)
             except OutOfTime:
@@ -704,7 +741,7 @@ class Probe:
                 # Not with few examples, but with as many as these
                 self.tell((error, place_of(error)), strategy, False, {"jacrev": error})
                 break
-            taken = time.monotonic() - start
+            taken = time.process_time() - start
             self.found["strategies"].append(dict(strategy=strategy, chunk=chunk, peakBytes=peak))
 
     def peak_of(self, strategy, count, chunk, deadline):
@@ -726,7 +763,7 @@ class Probe:
             return storages.peak
 
     def loop(self, f, x):
-        """Rows of the Jacobian one after the other, into arrays for all: what is held is the same from the second row on."""
+        """Rows of the Jacobian one by one, into arrays for all of them: from the second on, each holds as much."""
         trained = {name: value.requires_grad_() for name, value in f.trained.items()}
         outputs = f(trained, x)
         total = sum(output.numel() for output in outputs)
@@ -734,7 +771,8 @@ class Probe:
         for output in outputs:
             flat = output.reshape(-1)
             for row in range(min(3, flat.numel())):
-                gradients = self.torch.autograd.grad(flat[row], list(trained.values()), retain_graph=True, allow_unused=True)
+                wanted = list(trained.values())
+                gradients = self.torch.autograd.grad(flat[row], wanted, retain_graph=True, allow_unused=True)
                 for name, gradient in zip(trained, gradients):
                     if gradient is not None:
                         jacobian[name][row] = gradient
@@ -763,6 +801,10 @@ class Result:
             self.known["written"] = True
 
 
+def unasked(message, source, fix):
+    return dict(strategy=None, training=False, message=message, source=source, fix=fix)
+
+
 def end_in_time(result, seconds, state):
     """Ends the process when its time is over, before others do it, and says which line was running."""
 
@@ -775,8 +817,9 @@ def end_in_time(result, seconds, state):
             frame = frame.f_back
         if "found" in state:
             message = "PyTorch was not asked everything within %g s" % seconds
-            late = dict(strategy=None, training=False, message=message, source=None, fix="raise --time-limit")
-            result.write(error=None, note=state["note"], pytorch=dict(state["found"], errors=state["found"]["errors"] + [late]))
+            late = unasked(message, None, "raise --time-limit")
+            pytorch = dict(state["found"], errors=state["found"]["errors"] + [late])
+            result.write(error=None, note=state["note"], pytorch=pytorch)
             os._exit(0)
         what = "the model was not evaluated within %g s" % seconds
         remedy = "raise --time-limit" if place is None else "look for an endless loop here, or raise --time-limit"
@@ -810,8 +853,12 @@ def main(folder):
         if request["probe"] is not None:
             pytorch = dict(version=torch.__version__, fallbacks=[], strategies=[], errors=[])
             state.update(found=pytorch, note=note)
-            with quiet():
-                Probe(torch, model, inputs, request["probe"], pytorch).run()
+            try:
+                with quiet():
+                    Probe(torch, model, inputs, request["probe"], pytorch).run()
+            except Exception as error:
+                message = "PyTorch could not be asked everything (%s: %s)" % (type(error).__name__, first_line(error))
+                pytorch["errors"].append(unasked(message, source_of(place_of(error)), None))
         result.write(error=None, note=note, pytorch=pytorch)
     except Refused as refused:
         result.write(error={"message": refused.message, "source": source_of(refused.place)})

@@ -55,23 +55,6 @@ class Failing(nn.Module):
         return self.linear(x)
 
 
-class Endless(nn.Module):
-    def forward(self, x):
-        while True:
-            x = x + 1
-
-
-class Two(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embedding = nn.Embedding(10, 4)
-        self.linear = nn.Linear(4, 2)
-
-    def forward(self, ids, input, scale=None):
-        y = self.linear(self.embedding(ids).mean(1) + input)
-        return y if scale is None else y * scale
-
-
 def make_net(width: int) -> nn.Module:
     return Net(width, classes=2)
 
