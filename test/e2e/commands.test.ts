@@ -20,9 +20,9 @@ describe("commands", () => {
 
   it("without a model say what to open, and open an example", async () => {
     await window.runCommand("Kernelscope: Show Overview");
-    await window.notifications.waitFor(/^Open a file with a TensorFlow\.js model first/);
+    await window.notifications.waitFor(/^Open a model first/);
     await window.screenshot("commands, no model");
-    await window.notifications.press(/^Open a file/, "Open Example");
+    await window.notifications.press(/^Open a model/, "Open Example");
     await window.screenshot("commands, examples");
     await window.quickInput.pick("Multilayer perceptron");
     await expect.poll(() => window.editor.area().getAttribute("data-uri")).toMatch(/kernelscope-examples\/mlp\.ts$/);

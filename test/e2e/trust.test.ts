@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeDigits } from "../onnx/digits";
 import { id, lens, models, startKernelscope } from "./kernelscope";
 import { keepEvidence, type EditorWindow, type VSCode } from "./lib";
 
@@ -32,6 +33,16 @@ describe("trust", () => {
     await window.openFile("saved/model.json");
     expect(await lens(window, /^Jacobian/)).toBe("Jacobian [100, 3, 53] · 62.11 KiB · fits");
     await window.screenshot("trust, a saved model in restricted mode");
+  });
+
+  it("nor an ONNX file", async () => {
+    writeDigits(join(window.folder, "digits.onnx"));
+    await window.quickInput.goTo("digits.onnx", "digits.onnx");
+    const { content } = window.webview(id);
+    await expect.poll(() => content.locator(".status").innerText()).toMatch(/^Up to date/);
+    await expect.poll(() => content.locator(".outline-rows [role=row]").count()).toBe(9);
+    await window.screenshot("trust, an ONNX file in restricted mode");
+    await window.runCommand("View: Close Editor");
   });
 
   it("is offered where code would have to be run, which is not done without it", async () => {
