@@ -297,12 +297,13 @@ const select: Elementwise = {
   },
   transpose(b, [t], [condition, x, y], linear) {
     if (!t) return [null, null, null];
-    // A product with the condition, since engines multiply several times faster than they select
-    const where = (mask: Value): Value => ops.mul(b, t, ops.convert(b, mask, t.dtype));
+    // No product with the condition, though engines would be quicker: what is not selected may be NaN, as in a softmax of
+    // a row that is masked as a whole
+    const zero = num(b, t, 0);
     return [
       null,
-      linear[1] ? ops.sumTo(b, where(condition), x.shape) : null,
-      linear[2] ? ops.sumTo(b, where(ops.not(b, condition)), y.shape) : null,
+      linear[1] ? ops.sumTo(b, ops.select(b, condition, t, zero), x.shape) : null,
+      linear[2] ? ops.sumTo(b, ops.select(b, condition, zero, t), y.shape) : null,
     ];
   },
   batch: elementwiseBatch((b, [condition, x, y]) => ops.select(b, condition, x, y)),

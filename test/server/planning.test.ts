@@ -68,7 +68,7 @@ describe("a model that is too large for one way to compute its Jacobian", () => 
     expect(found[0].message).toMatch(/, 30\.52 GiB, is made here\. vmap\(jacrev\) takes 3\.\d\d GiB\.$/);
     expect(found[0].codeDescription?.href).toMatch(/docs\/diagnostics\.md#L\d+$/);
     expect((await editor.fixes(uri))[0]).toBe("Compute the Jacobian by vmap(jacrev)");
-    expect(await editor.hover(uri, 37)).toMatch(/\*\*Memory\*\* [^]*\| `jacrev` \|.*\| 93\.05 GiB \| too large \|/);
+    expect(await editor.hover(uri, 37)).toMatch(/\*\*Memory\*\* [^]*\| `jacrev` \|.*\| 93\.03 GiB \| too large \|/);
     expect(await editor.hover(uri, editor.model(uri, "model")!.line!)).toMatch(
       /\| `vmap\(jacrev\)` \| +\| 3\.\d\d GiB \|.*\| fits, \*\*recommended\*\* \|/,
     );
