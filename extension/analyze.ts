@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import type { Analysis } from "../sidecar/protocol/analysis";
 import type { ModelRef, ModelState, Outcome } from "../sidecar/protocol/messages";
 import type { App } from "./app";
 import { askForArguments, askForInputs } from "./model-options";
@@ -48,6 +49,13 @@ export async function analyze(app: App, model: ModelRef): Promise<ModelState | n
   if (outcome.kind === "done") return outcome.result;
   if (outcome.kind === "failed") void tell(app, model, outcome.fault.message);
   return null;
+}
+
+/** What is known of a model as it is now, which is evaluated first if need be. Null where it did not come to an analysis. */
+export async function upToDate(app: App, model: ModelRef): Promise<Analysis | null> {
+  const known = app.store.find(model);
+  const state = known?.analysis && known.stale === null ? known : await analyze(app, model);
+  return state?.analysis ?? null;
 }
 
 /** What is evaluated is the file on the disk. */

@@ -4,7 +4,7 @@ import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { JacobianInputs, ModelRef } from "../sidecar/protocol/messages";
 import { formatBytes, formatShortShape, formatWay, takenBytes } from "../sidecar/protocol/text";
 import type { RunState } from "../sidecar/protocol/panel";
-import { analyze } from "./analyze";
+import { upToDate } from "./analyze";
 import type { App } from "./app";
 import { targetModel, type ModelArgument } from "./models";
 import { folderOf, titleOf } from "./places";
@@ -40,12 +40,10 @@ export function activateComputeJacobian(app: App): vscode.Disposable {
 }
 
 async function computeJacobian(app: App, model: ModelRef): Promise<void> {
-  const known = app.store.find(model);
-  const state = known?.analysis && known.stale === null ? known : await analyze(app, model);
-  if (!state?.analysis) return;
+  const analysis = await upToDate(app, model);
+  if (analysis === null) return;
   const inputs = await askForInputs(model);
   if (inputs === undefined) return;
-  const { analysis } = state;
   const picked = await vscode.window.showQuickPick(strategyItems(analysis, model), {
     title: "Compute Jacobian",
     placeHolder: "Strategy",

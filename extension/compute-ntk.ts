@@ -13,7 +13,7 @@ import {
   kernelsToTake,
   takenBytes,
 } from "../sidecar/protocol/text";
-import { analyze } from "./analyze";
+import { upToDate } from "./analyze";
 import type { App } from "./app";
 import type { KernelRequest } from "./kernels";
 import { targetModel, type ModelArgument } from "./models";
@@ -33,10 +33,8 @@ export function activateComputeNtk(app: App): vscode.Disposable {
 }
 
 async function computeNtk(app: App, model: ModelRef): Promise<void> {
-  const known = app.store.find(model);
-  const state = known?.analysis && known.stale === null ? known : await analyze(app, model);
-  if (!state?.analysis) return;
-  const { analysis } = state;
+  const analysis = await upToDate(app, model);
+  if (analysis === null) return;
   const x1 = await askForExamples(model, analysis, "Between which examples?");
   if (x1 === undefined) return;
   const x2 = await askForOthers(model, analysis);
