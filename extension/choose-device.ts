@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import type { DeviceInfo } from "../sidecar/protocol/analysis";
 import { formatBytes } from "../sidecar/protocol/text";
 import type { App } from "./app";
+import { askToPick } from "./ask";
 import { readSettings, writeSetting } from "./settings";
 
 /** Choose Device: what predictions are made for, and the engine that computes. */
@@ -47,7 +48,7 @@ async function chooseDevice({ devices }: App): Promise<void> {
         })),
     ];
   });
-  const picked = await vscode.window.showQuickPick(choices, {
+  const picked = await askToPick(choices, {
     title: "Choose Device",
     placeHolder: "The device to predict for, or the engine to compute with",
     matchOnDescription: true,

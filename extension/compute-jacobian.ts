@@ -6,6 +6,7 @@ import { formatBytes, formatShortShape, formatWay, takenBytes } from "../sidecar
 import type { RunState } from "../sidecar/protocol/panel";
 import { upToDate } from "./analyze";
 import type { App } from "./app";
+import { askForText, askToPick } from "./ask";
 import { targetModel, type ModelArgument } from "./models";
 import { folderOf, titleOf } from "./places";
 import { runOutcome } from "./runs";
@@ -44,7 +45,7 @@ async function computeJacobian(app: App, model: ModelRef): Promise<void> {
   if (analysis === null) return;
   const inputs = await askForInputs(model);
   if (inputs === undefined) return;
-  const picked = await vscode.window.showQuickPick(strategyItems(analysis, model), {
+  const picked = await askToPick(strategyItems(analysis, model), {
     title: "Compute Jacobian",
     placeHolder: "Strategy",
     matchOnDescription: true,
@@ -81,7 +82,7 @@ async function askForInputs(model: ModelRef): Promise<JacobianInputs | undefined
     { label: "Random Inputs", description: `${batch} examples of standard normal numbers`, kind: "random" as const },
     { label: "From a File...", description: ".npy, or .npz with an array for each input", kind: "file" as const },
   ].map(({ kind, ...item }) => ({ ...item, inputs: kind }));
-  const picked = await vscode.window.showQuickPick(items, {
+  const picked = await askToPick(items, {
     title: "Compute Jacobian",
     placeHolder: "At which inputs?",
   });
@@ -154,7 +155,7 @@ async function askForChunk(
 ): Promise<number | null | undefined> {
   const whole = strategies.find((each) => each.strategy === strategy && each.chunk === null);
   const largest = whole?.fits === false ? whole.largestChunkThatFits : null;
-  const text = await vscode.window.showInputBox({
+  const text = await askForText({
     title: "Compute Jacobian",
     prompt: `Number of ${what} at once, to save memory; empty for all of them`,
     // The largest that fits, where not all do

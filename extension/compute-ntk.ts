@@ -15,6 +15,7 @@ import {
 } from "../sidecar/protocol/text";
 import { upToDate } from "./analyze";
 import type { App } from "./app";
+import { askForText, askToPick } from "./ask";
 import type { KernelRequest } from "./kernels";
 import { targetModel, type ModelArgument } from "./models";
 import { folderOf, titleOf } from "./places";
@@ -153,7 +154,7 @@ async function askForExamples(
   analysis: Analysis,
   placeHolder: string,
 ): Promise<JacobianInputs | undefined> {
-  const picked = await vscode.window.showQuickPick(examplesItems(model, analysis, 1), { title: TITLE, placeHolder });
+  const picked = await askToPick(examplesItems(model, analysis, 1), { title: TITLE, placeHolder });
   return (await picked?.ask()) ?? undefined;
 }
 
@@ -165,7 +166,7 @@ async function askForOthers(model: ModelRef, analysis: Analysis): Promise<Jacobi
     ask: () => Promise.resolve(null),
   };
   const items = [same, ...examplesItems(model, analysis, 2)];
-  const picked = await vscode.window.showQuickPick(items, { title: TITLE, placeHolder: "And which others?" });
+  const picked = await askToPick(items, { title: TITLE, placeHolder: "And which others?" });
   return picked?.ask();
 }
 
@@ -173,7 +174,7 @@ async function askForBinding(model: ModelRef): Promise<JacobianInputs | undefine
   const folder = folderOf(model);
   const own = basename(vscode.Uri.parse(model.uri).fsPath);
   const value = model.export === null ? "" : `${own}#`;
-  const text = await vscode.window.showInputBox({
+  const text = await askForText({
     title: TITLE,
     prompt: "FILE#NAME: the code file and its top-level binding that holds the examples, or makes them",
     value,
@@ -203,7 +204,7 @@ function isArrayFile(inputs: JacobianInputs): boolean {
 async function askForLabels(model: ModelRef): Promise<string | null | undefined> {
   const none = { label: "No Labels", description: "" };
   const file = { label: "From a File...", description: ".npy with a whole number for each example" };
-  const picked = await vscode.window.showQuickPick([none, file], {
+  const picked = await askToPick([none, file], {
     title: TITLE,
     placeHolder: "Of which classes are they?",
   });
@@ -244,7 +245,7 @@ async function askForForm(
     item("Diagonal", "diagonal", "mean", "for each output how it moves the same output of another example"),
     item("Full", "full", "mean", "for each pair of examples how every output moves every other"),
   ];
-  const picked = await vscode.window.showQuickPick(items, { title: TITLE, placeHolder: "Which form?" });
+  const picked = await askToPick(items, { title: TITLE, placeHolder: "Which form?" });
   return picked && { form: picked.form, trace: picked.trace };
 }
 
@@ -280,7 +281,7 @@ async function askForMethod(
     description: isPlanned && best ? best.method : "the quickest by estimate",
     method: null,
   };
-  return vscode.window.showQuickPick<MethodItem>([automatic, ...items], {
+  return askToPick<MethodItem>([automatic, ...items], {
     title: TITLE,
     placeHolder: "By which method?",
   });

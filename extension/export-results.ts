@@ -5,6 +5,7 @@ import type { ModelRef } from "../sidecar/protocol/messages";
 import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
 import { analyze } from "./analyze";
 import type { App } from "./app";
+import { askToPick } from "./ask";
 import { targetModel, type ModelArgument } from "./models";
 import { titleOf } from "./places";
 
@@ -40,7 +41,7 @@ async function exportResults(app: App, model: ModelRef): Promise<void> {
   const state = app.store.find(model);
   const known = state?.analysis ?? (await analyze(app, model))?.analysis;
   if (!known) return;
-  const format = await vscode.window.showQuickPick(formats, { title: "Export Results", placeHolder: "As what?" });
+  const format = await askToPick(formats, { title: "Export Results", placeHolder: "As what?" });
   if (format === undefined) return;
   const { fsPath } = vscode.Uri.parse(model.uri);
   const target = await vscode.window.showSaveDialog({

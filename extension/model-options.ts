@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
 import type { App } from "./app";
+import { askForText } from "./ask";
 import { targetModel, type ModelArgument } from "./models";
 import { titleOf } from "./places";
 import { batchOf, modelOptions, readSettings, writeModelOptions, writeSetting } from "./settings";
@@ -41,7 +42,7 @@ export async function askForInputs(model: ModelRef, state: ModelState | undefine
   const names = inputNames(state, [...known.keys()]);
   const inputs: string[] = [];
   for (const name of names) {
-    const text = await vscode.window.showInputBox({
+    const text = await askForText({
       title: `${titleOf(model)}: shape of ${name}`,
       prompt: "Extents with N for the batch axis, and an element type if it is not float32: N,32,32,3 or N,20:int32",
       value: known.get(name) ?? "N,",
@@ -65,7 +66,7 @@ function inputNames(state: ModelState | undefined, known: readonly string[]): re
 /** The arguments of a factory. False where the user gave up. */
 export async function askForArguments(model: ModelRef, state: ModelState | undefined): Promise<boolean> {
   const takes = state?.takes ?? [];
-  const text = await vscode.window.showInputBox({
+  const text = await askForText({
     title: `${titleOf(model)}(${takes.join(", ")})`,
     prompt: 'Its arguments as JSON, separated by commas: 40,[128],"relu"',
     value: modelOptions(model).arguments ?? "",
@@ -84,7 +85,7 @@ export async function askForArguments(model: ModelRef, state: ModelState | undef
 }
 
 async function askForBatch(model: ModelRef): Promise<void> {
-  const text = await vscode.window.showInputBox({
+  const text = await askForText({
     title: `${titleOf(model)}: batch size`,
     prompt: "Number of examples that shapes and sizes are told for",
     value: String(batchOf(model)),
@@ -94,7 +95,7 @@ async function askForBatch(model: ModelRef): Promise<void> {
 }
 
 async function askForMemory(): Promise<void> {
-  const text = await vscode.window.showInputBox({
+  const text = await askForText({
     title: "Target memory",
     prompt: "Memory of the device that predictions are made for, such as 16GiB; empty for the device's own",
     value: readSettings().targetMemory,
@@ -104,7 +105,7 @@ async function askForMemory(): Promise<void> {
 }
 
 async function askForLimit(key: "timeLimit" | "codeMemory", prompt: string, form: RegExp): Promise<void> {
-  const text = await vscode.window.showInputBox({
+  const text = await askForText({
     prompt,
     value: String(readSettings()[key]),
     validateInput: (value) => (form.test(value) ? null : "That is no such size"),

@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
 import type { App } from "./app";
+import { askToPick } from "./ask";
 import { isBinaryModel, titleOf } from "./places";
 
 /** Which model a command is about. */
@@ -63,5 +64,5 @@ async function pick(models: readonly ModelState[]): Promise<ModelRef | undefined
     description: model.line === null ? "" : `line ${model.line}`,
     model,
   }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: "Which model?" }))?.model;
+  return (await askToPick(items, { placeHolder: "Which model?" }))?.model;
 }

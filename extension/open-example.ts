@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { App } from "./app";
+import { askToPick } from "./ask";
 
 /** Open Example: a copy of one of the models that come with the extension, in the workspace where there is one. */
 
@@ -29,8 +30,7 @@ async function pick(): Promise<string | undefined> {
   const placeHolder = vscode.workspace.workspaceFolders
     ? `Which model? It is copied into ${FOLDER} in this workspace`
     : "Which model?";
-  return (await vscode.window.showQuickPick(examples, { title: "Open Example", placeHolder, matchOnDescription: true }))
-    ?.file;
+  return (await askToPick(examples, { title: "Open Example", placeHolder, matchOnDescription: true }))?.file;
 }
 
 function folder(context: vscode.ExtensionContext): vscode.Uri {

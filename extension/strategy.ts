@@ -4,6 +4,7 @@ import type { ModelRef } from "../sidecar/protocol/messages";
 import { formatBytes, formatShape, formatWay, takenBytes } from "../sidecar/protocol/text";
 import { analyze } from "./analyze";
 import type { App } from "./app";
+import { askToPick } from "./ask";
 import { targetModel, type ModelArgument } from "./models";
 import { titleOf } from "./places";
 import { modelOptions, writeModelOptions } from "./settings";
@@ -72,7 +73,7 @@ async function chooseStrategy(app: App, model: ModelRef): Promise<void> {
     description: `whatever is best${mark(chosen.strategy === undefined)}`,
     each: null,
   };
-  const picked = await vscode.window.showQuickPick([automatic, ...ways], {
+  const picked = await askToPick([automatic, ...ways], {
     title: `${titleOf(model)}: how to compute the Jacobian`,
     placeHolder: `For ${analysis.batch} examples on ${analysis.device.name}`,
   });
@@ -90,7 +91,7 @@ async function chooseParameters(app: App, model: ModelRef): Promise<void> {
       description: `${formatShape(shape)} · ${formatBytes(jacobian.bytes)} of the Jacobian`,
       picked: !excluded.has(name),
     }));
-  const picked = await vscode.window.showQuickPick(items, {
+  const picked = await askToPick(items, {
     title: `${titleOf(model)}: the Jacobian with respect to`,
     placeHolder: "Parameters that are not checked are left out",
     canPickMany: true,
