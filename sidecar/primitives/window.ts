@@ -29,6 +29,8 @@ export function windowedShape(shape: readonly number[], a: WindowAttributes): nu
     throw new Error(`a window over ${formatShape(shape)} needs amounts for every axis`);
   }
   return shape.map((extent, axis) => {
+    // Also where nothing is
+    if (idle(a, axis)) return extent;
     const reach = dilated(a.window[axis], a.dilation[axis]);
     const padded = extent + a.padding[axis][0] + a.padding[axis][1];
     if (reach > padded) throw new Error(`the window is larger than the padded input ${formatShape(shape)}`);

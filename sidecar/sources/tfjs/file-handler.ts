@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
@@ -109,30 +109,75 @@ function pathOf(url: string): string {
 }
 
 /** The model's file and those of its weights. */
-export function filesOf({ file, json }: SavedModel): string[] {
-  const manifest = json.weightsManifest as { paths: string[] }[];
-  return [file, ...manifest.flatMap(({ paths }) => paths.map((path) => join(dirname(file), path)))];
+export function filesOf(model: SavedModel): string[] {
+  return [model.file, ...manifestOf(model).flatMap(({ paths }) => paths.map((path) => shardOf(model, path)))];
+}
+
+interface WeightGroup {
+  readonly paths: readonly string[];
+  readonly weights: readonly WeightEntry[];
+}
+
+function manifestOf(model: SavedModel): WeightGroup[] {
+  const manifest = model.json.weightsManifest;
+  if (!Array.isArray(manifest)) {
+    throw new ModelError("the saved model has no weightsManifest; save it again with its weights", start(model.file));
+  }
+  return manifest.map((group: unknown) => {
+    const { paths, weights } = isRecord(group) ? group : {};
+    if (!Array.isArray(paths) || !Array.isArray(weights) || !paths.every((path) => typeof path === "string")) {
+      throw new ModelError(
+        "an entry of weightsManifest lacks paths or weights; save the model again",
+        placeOf(model, '"weightsManifest"'),
+      );
+    }
+    return { paths, weights: weights.map((weight: unknown) => weightEntryOf(model, weight)) };
+  });
+}
+
+function weightEntryOf(model: SavedModel, weight: unknown): WeightEntry {
+  if (!isRecord(weight) || typeof weight.name !== "string" || !isQuantization(weight.quantization)) {
+    throw new ModelError(
+      "a weight of weightsManifest lacks a name, or has a quantization that is none; save the model again",
+      placeOf(model, '"weightsManifest"'),
+    );
+  }
+  const { name, shape, dtype, quantization } = weight;
+  const stored = quantization?.dtype ?? dtype;
+  const isShape = Array.isArray(shape) && shape.every((extent) => Number.isInteger(extent) && extent >= 0);
+  if (!isShape || (dtype !== "string" && !Object.hasOwn(bytesOfDtype, String(stored)))) {
+    throw new ModelError(
+      `the weight ${name} has shape ${JSON.stringify(shape)} and dtype ${JSON.stringify(stored)}, which is not valid; ` +
+        "save the model again",
+      placeOf(model, JSON.stringify(name)),
+    );
+  }
+  return weight as unknown as WeightEntry;
+}
+
+function isQuantization(value: unknown): value is WeightEntry["quantization"] {
+  return value === undefined || (isRecord(value) && typeof value.dtype === "string");
+}
+
+/** Throws a ModelError where that is outside of the model's folder. */
+function shardOf(model: SavedModel, path: string): string {
+  const folder = dirname(model.file);
+  const shard = join(folder, path);
+  if (relative(folder, shard).startsWith("..") || path.includes("\0")) {
+    throw new ModelError(
+      `the weight file ${JSON.stringify(path)} is not in the model's folder; put it beside the model`,
+      placeOf(model, JSON.stringify(path)),
+    );
+  }
+  return shard;
 }
 
 /** The model's topology and weights in TensorFlow.js's own terms. Each shard is checked against the manifest. */
 export function artifactsOf(model: SavedModel): ModelArtifacts {
   const { json } = model;
-  const manifest = json.weightsManifest;
-  if (!Array.isArray(manifest)) {
-    throw new ModelError("the saved model has no weightsManifest; save it again with its weights", start(model.file));
-  }
-  const buffers: Uint8Array[] = [];
-  const weightSpecs: WeightEntry[] = [];
-  for (const group of manifest as unknown[]) {
-    if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights)) {
-      throw new ModelError(
-        "an entry of weightsManifest lacks paths or weights; save the model again",
-        start(model.file),
-      );
-    }
-    buffers.push(...readGroup(model, group.paths as string[], group.weights as WeightEntry[]));
-    weightSpecs.push(...(group.weights as WeightEntry[]));
-  }
+  const manifest = manifestOf(model);
+  const buffers = manifest.flatMap((group) => readGroup(model, group));
+  const weightSpecs = manifest.flatMap(({ weights }) => weights);
   const weightData = concatenate(buffers);
   refuseDamage(model, weightSpecs, weightData);
   return {
@@ -150,9 +195,9 @@ export function artifactsOf(model: SavedModel): ModelArtifacts {
   };
 }
 
-function readGroup(model: SavedModel, paths: readonly string[], weights: readonly WeightEntry[]): Uint8Array[] {
+function readGroup(model: SavedModel, { paths, weights }: WeightGroup): Uint8Array[] {
   const shards = paths.map((path) => {
-    const shard = join(dirname(model.file), path);
+    const shard = shardOf(model, path);
     try {
       return readFileSync(shard);
     } catch {
@@ -162,7 +207,7 @@ function readGroup(model: SavedModel, paths: readonly string[], weights: readonl
       );
     }
   });
-  const expected = weights.reduce((sum, weight) => sum + bytesOfWeight(model, weight), 0);
+  const expected = weights.reduce((sum, weight) => sum + bytesOfWeight(weight), 0);
   const present = shards.reduce((sum, shard) => sum + shard.byteLength, 0);
   if (!Number.isNaN(expected) && expected !== present) {
     const files = paths.length === 1 ? `the weight file ${paths[0]} holds` : `${paths.join(", ")} hold`;
@@ -179,7 +224,7 @@ function readGroup(model: SavedModel, paths: readonly string[], weights: readonl
 function refuseDamage(model: SavedModel, weights: readonly WeightEntry[], data: ArrayBuffer): void {
   let offset = 0;
   for (const weight of weights) {
-    const size = bytesOfWeight(model, weight);
+    const size = bytesOfWeight(weight);
     // Behind strings it is not known where a weight begins.
     if (Number.isNaN(size)) return;
     const damage = damageIn(weight, new Uint8Array(data, offset, size));
@@ -195,18 +240,8 @@ function refuseDamage(model: SavedModel, weights: readonly WeightEntry[], data: 
 }
 
 /** Strings have no fixed size: NaN. */
-function bytesOfWeight(model: SavedModel, weight: WeightEntry): number {
-  const { name, shape, dtype, quantization } = weight;
-  const isShape = Array.isArray(shape) && shape.every((extent) => Number.isInteger(extent) && extent >= 0);
-  const stored = quantization?.dtype ?? dtype;
-  if (!isShape || (dtype !== "string" && !(stored in bytesOfDtype))) {
-    throw new ModelError(
-      `the weight ${name} has shape ${JSON.stringify(shape)} and dtype ${stored}, which is not valid; ` +
-        "save the model again",
-      placeOf(model, JSON.stringify(name)),
-    );
-  }
-  return dtype === "string" ? NaN : sizeOf(shape) * bytesOfDtype[stored];
+function bytesOfWeight({ shape, dtype, quantization }: WeightEntry): number {
+  return dtype === "string" ? NaN : sizeOf(shape) * bytesOfDtype[quantization?.dtype ?? dtype];
 }
 
 function concatenate(buffers: readonly (Uint8Array | ArrayBuffer)[]): ArrayBuffer {

@@ -147,6 +147,14 @@ describe("what is wrong with a saved model", () => {
     expect(readFileSync(file, "utf8").split("\n")[(source?.line ?? 0) - 1]).toContain("gone.bin");
   });
 
+  it("a shard that is elsewhere", async () => {
+    const file = await saved(network());
+    for (const path of ["../weights.bin", "weights.bin/../../weights.bin", "..", "a\0b"]) {
+      rewrite(file, ({ weightsManifest: [group] }) => (group.paths = [path]));
+      expect((await failure(file)).message).toContain("is not in the model's folder");
+    }
+  });
+
   it("a shard that is cut short, and one that is too long", async () => {
     const file = await saved(network());
     const bin = join(file, "../weights.bin");
@@ -203,6 +211,10 @@ describe("what is wrong with a saved model", () => {
     expect((await failure(file)).message).toContain("bytes, but the model's weights take");
     rewrite(file, ({ weightsManifest: [group] }) => (group.weights[0].shape = [-1]));
     expect((await failure(file)).message).toContain("is not valid");
+    rewrite(file, ({ weightsManifest: [group] }) => (group.weights[0] = null as never));
+    expect((await failure(file)).message).toContain("lacks a name");
+    rewrite(file, ({ weightsManifest: [group] }) => (group.paths = [3 as never]));
+    expect((await failure(file)).message).toContain("lacks paths or weights");
     const other = await saved(network());
     rewrite(other, ({ weightsManifest: [group] }) => (group.weights[0].name = "conv/other"));
     expect((await failure(other)).message).toContain("conv/other");
