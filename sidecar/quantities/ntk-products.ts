@@ -2,7 +2,18 @@ import type { Builder } from "../graph/builder";
 import type { Value } from "../graph/graph";
 import { sizeOf, type DType } from "../graph/types";
 import type { Structure } from "../primitives/primitive";
-import { broadcastInDim, convert, dotGeneral, eq, mul, reduceSum, reshape, transpose } from "../primitives/ops";
+import {
+  add,
+  broadcastInDim,
+  convert,
+  dotGeneral,
+  eq,
+  mul,
+  reduceSum,
+  reshape,
+  scalarLike,
+  transpose,
+} from "../primitives/ops";
 import type { NtkForm } from "./ntk";
 
 /**
@@ -29,7 +40,10 @@ export function denseKernel(b: Builder, form: NtkForm, { rows, columns }: Side<V
  *     Theta[n, m, o, p] = sum over g, d, e of A[g, n, d, m, e] (sum over f of t1[n, o, g, f, d] t2[m, p, g, f, e])
  *     A[g, n, d, m, e] = sum over k of x1[n, g, k, d] x2[m, g, k, e]
  *
+ * A bias that is added to what the weight yields has t as its Jacobian: its part is the same with 1 in place of A.
+ *
  * @param factor x; or, of an operation that takes rows of the weight, their numbers [N, D]
+ * @param biases how many biases' parts are added, where G and D are 1
  */
 export function structuredKernel(
   b: Builder,
@@ -37,6 +51,7 @@ export function structuredKernel(
   factor: Side<Value>,
   cotangent: Side<Value>,
   { g }: Structure["extents"],
+  biases: number,
 ): Value {
   const [n1, size, , free, positions] = cotangent.rows.shape;
   const [n2] = cotangent.columns.shape;
@@ -44,7 +59,8 @@ export function structuredKernel(
   if (g === 1 && positions === 1) {
     const flat = (value: Value): Value => reshape(b, value, [value.shape[0], size, free]);
     const product = cotangentProduct(b, form, flat(cotangent.rows), flat(cotangent.columns));
-    const pairs = reshape(b, gram, [n1, n2]);
+    const own = reshape(b, gram, [n1, n2]);
+    const pairs = biases === 0 ? own : add(b, own, scalarLike(b, own, biases));
     if (form === "trace") return mul(b, product, pairs);
     if (form === "diagonal") return mul(b, product, reshape(b, pairs, [1, n1, n2]));
     // Repeated over the columns' outputs first, which makes rows long enough to be multiplied quickly

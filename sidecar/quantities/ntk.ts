@@ -154,6 +154,7 @@ function products(builder: Builder, setting: Setting): Emitted {
   let leaves: Leaf[] = [];
   let ways: Way[] = [];
   let kept: Kept[] = [];
+  let biases = new Map<number, number[]>();
   const values = vmapOver(builder, examples, count, (body, example) => {
     const linearized = linearizeInto(body, graph, [...example, ...setting.weights], setting.wrt);
     leaves = leavesOf(linearized);
@@ -176,6 +177,7 @@ function products(builder: Builder, setting: Setting): Emitted {
     const pulled = vmapOver(body, basis(body, setting), size, (inner, rowsOfBasis) => {
       const cotangents = graph.outputs.map((_, index) => rowsOfBasis[setting.outputs.indexOf(index)] ?? null);
       const results = linearized.pullbackTo(inner, cotangents, cut);
+      biases = biasesOf(inner, leaves, ways, results);
       const dense = results.arguments.map((value, leaf) => {
         present[leaf] = ways[leaf] === "structured" || value !== null;
         return value ?? zerosLike(inner, linearized.tangents[leaf]);
@@ -221,11 +223,13 @@ function products(builder: Builder, setting: Setting): Emitted {
     };
   };
   let at = 0;
-  const parts = kept.map(({ leaf, parts: made }) => {
+  const merged = new Set([...biases.values()].flat());
+  const parts = kept.flatMap(({ leaf, parts: made }) => {
     const sides = made.map(() => split(values[at++]));
-    return ways[leaf] === "dense"
-      ? denseKernel(builder, form, sides[0])
-      : structuredKernel(builder, form, sides[0], sides[1], leaves[leaf].uses[0].structure.extents);
+    if (merged.has(leaf)) return [];
+    if (ways[leaf] === "dense") return [denseKernel(builder, form, sides[0])];
+    const { extents } = leaves[leaf].uses[0].structure;
+    return [structuredKernel(builder, form, sides[0], sides[1], extents, biases.get(leaf)?.length ?? 0)];
   });
   const dtype = graph.outputs[setting.outputs[0]].dtype;
   const n2 = columns ?? rows;
@@ -238,6 +242,47 @@ function products(builder: Builder, setting: Setting): Emitted {
     parameters: names,
     ways,
   };
+}
+
+/**
+ * By leaf with a structured part, the leaves that are biases of what it yields: the Jacobian of each is the cotangent
+ * there, so that both parts are had from one product.
+ */
+function biasesOf(
+  builder: Builder,
+  leaves: readonly Leaf[],
+  ways: readonly Way[],
+  pulled: { readonly arguments: readonly (Value | null)[]; readonly cut: readonly (Value | null)[] },
+): Map<number, number[]> {
+  const reshaped = new Map(
+    builder.equations
+      .filter(({ primitive }) => primitive === "reshape")
+      .map(({ inputs, outputs }) => [outputs[0], inputs[0]]),
+  );
+  const origin = (value: Value): Value => {
+    let from = value;
+    for (let next = reshaped.get(from); next !== undefined; next = reshaped.get(from)) from = next;
+    return from;
+  };
+  const owners = new Map<Value, number>();
+  let at = 0;
+  leaves.forEach(({ uses }, leaf) => {
+    if (ways[leaf] !== "structured") return;
+    const cotangents = uses.map(() => pulled.cut[at++]);
+    if (cotangents[0] !== null && isOneProduct(uses)) owners.set(origin(cotangents[0]), leaf);
+  });
+  const biases = new Map<number, number[]>();
+  pulled.arguments.forEach((value, leaf) => {
+    const owner = value === null || ways[leaf] === "structured" ? undefined : owners.get(origin(value));
+    if (owner !== undefined) biases.set(owner, [...(biases.get(owner) ?? []), leaf]);
+  });
+  return biases;
+}
+
+/** Whether a weight is used once, and at one position of an example: as that of a dense layer is. */
+function isOneProduct(uses: Leaf["uses"]): boolean {
+  const [{ structure }] = uses;
+  return uses.length === 1 && structure.extents.g === 1 && structure.extents.d === 1;
 }
 
 /** [parameters, examples] */

@@ -173,7 +173,14 @@ export class Writer {
 
   /** Repeats extents of 1; the rank stays. */
   expand(x: Ref, shape: Shape): Ref {
-    return sameShape(x.shape, shape) ? x : this.node("Expand", [x, this.ints(shape)], shape, x.type);
+    if (sameShape(x.shape, shape)) return x;
+    const last = shape.length - 1;
+    const times = shape[last];
+    const isLastAlone = x.shape.every((extent, axis) => (axis === last ? extent === 1 : extent === shape[axis]));
+    // Expand takes four times as long where it repeats single elements
+    if (this.provider === "cpu" && isLastAlone && times > 0 && times <= 32)
+      return this.concat(new Array<Ref>(times).fill(x), last);
+    return this.node("Expand", [x, this.ints(shape)], shape, x.type);
   }
 
   slice(
