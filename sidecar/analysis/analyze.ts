@@ -183,14 +183,17 @@ function diagnosticsOf(model: Model, exclude: readonly string[]): Diagnostic[] {
   const told = new Set<string>();
   for (const { primitive, attributes, source } of model.graph.equations) {
     if (primitive !== "opaque") continue;
-    const { kernel } = attributes as OpaqueAttributes;
+    const { framework, kernel } = attributes as OpaqueAttributes;
     const key = `${kernel} ${source?.line}:${source?.file}`;
     if (told.has(key)) continue;
     told.add(key);
     diagnostics.push({
       severity: "information",
       code: "opaque-operation",
-      message: `${kernel} runs in TensorFlow.js itself: Kernelscope cannot look into it.`,
+      message:
+        framework === "tfjs"
+          ? `${kernel} runs in TensorFlow.js itself: Kernelscope cannot look into it.`
+          : `Kernelscope has no rule for ${kernel}: its results have the shapes that the file says, and no derivative.`,
       source: placeOf(source),
     });
   }

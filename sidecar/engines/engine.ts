@@ -3,6 +3,8 @@ import type { Tensor } from "../graph/tensor";
 
 /** Runs operations that only the model's own framework can run (`opaque` equations). */
 export interface OpaqueHost {
+  /** As opaque operations name it: those of others it cannot run. */
+  readonly framework: string;
   run(equation: Equation, inputs: readonly Tensor[]): Tensor[];
 }
 

@@ -39,6 +39,8 @@ export interface Traceable<T extends BatchTraced> {
    * away. Throws NoBatchAxis where these are needed.
    */
   trace(batch: number | null, shapes?: readonly Shape[]): Promise<T>;
+  /** Whether `run` can run opaque operations. */
+  readonly runsOpaque: boolean;
   /** The elements of the model's outputs, run by other means than by the traced graph where there are any. */
   run(inputs: readonly Tensor[]): Promise<ArrayLike<number>[]>;
   /** Whether an error says nothing of the number of examples, so that no other number helps. */
@@ -140,10 +142,12 @@ async function coupling<T extends BatchTraced>(subject: Traceable<T>, single: T,
 
   // Batches of one, two and two.
   const cost = 5 * flopsOf(single.graph);
-  if (state === "independent" && cost > CHEAP) return null;
-  if (cost > AFFORDABLE) {
+  const canRun = subject.runsOpaque || single.graph.equations.every(({ primitive }) => primitive !== "opaque");
+  if (state === "independent" && (cost > CHEAP || !canRun)) return null;
+  if (cost > AFFORDABLE || !canRun) {
+    const obstacle = canRun ? "the model is too large to try it out" : "it cannot be run here to try it out";
     return {
-      reason: `the examples cannot be followed through ${named(equation)}, and the model is too large to try it out`,
+      reason: `the examples cannot be followed through ${named(equation)}, and ${obstacle}`,
       source: equation?.source ?? subject.source,
     };
   }

@@ -28,6 +28,7 @@ export function primitiveCases(): PrimitiveCase[] {
 
 /** Runs the opaque operation of the cases. */
 export const caseHost: OpaqueHost = {
+  framework: "test",
   run: (_equation, [x, y]) => [
     floats([], [Array.from(x.data).reduce((sum, element) => sum + element, 0)]),
     floats(

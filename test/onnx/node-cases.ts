@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine } from "../../sidecar/engines/engine";
+import { EngineError, type Engine } from "../../sidecar/engines/engine";
 import { modelProto } from "../../sidecar/engines/onnxruntime/onnx/schema";
 import { messageOf, ModelError } from "../../sidecar/graph/errors";
 import type { Graph } from "../../sidecar/graph/graph";
@@ -48,7 +48,7 @@ export async function runCase(folder: string, name: string, engine: Engine): Pro
       }
     }
   } catch (error) {
-    const prefix = error instanceof ModelError ? "" : "fault: ";
+    const prefix = error instanceof ModelError || error instanceof EngineError ? "" : "fault: ";
     return { name, operator, reason: prefix + messageOf(error), constants };
   }
 }

@@ -12,10 +12,10 @@ export function* everyEquation(graph: Graph): Generator<Equation> {
 
 /** Says at compile time, rather than in the middle of a run, that nobody is there to run an opaque operation. */
 export function requireOpaqueHost(graph: Graph, host: OpaqueHost | undefined): void {
-  if (host !== undefined) return;
   for (const { primitive, attributes, source } of everyEquation(graph)) {
     if (primitive !== "opaque") continue;
     const { framework, kernel } = attributes as { framework: string; kernel: string };
+    if (host?.framework === framework) continue;
     const place = source ? ` (${formatSource(source)})` : "";
     throw new EngineError(`the operation ${kernel}${place} can only be run by ${framework}, which is not at hand`);
   }

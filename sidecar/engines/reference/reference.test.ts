@@ -435,8 +435,11 @@ describe("map and opaque", () => {
     const attributes = { framework: "Test", kernel: "Double", attributes: {}, outputs, vjp: null };
     const graph = singleGraph("opaque", [x], attributes);
     await expect(engine.compile(graph)).rejects.toThrow("the operation Double can only be run by Test");
+    const other = { framework: "Other", run: () => [] };
+    await expect(engine.compile(graph, { opaque: other })).rejects.toThrow("can only be run by Test");
     const executable = await engine.compile(graph, {
       opaque: {
+        framework: "Test",
         run(equation, [operand]) {
           expect(equation.primitive).toBe("opaque");
           expect(operand.data).toBeInstanceOf(Float32Array);

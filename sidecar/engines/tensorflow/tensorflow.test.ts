@@ -101,6 +101,7 @@ describe.skipIf(tfjsNode === undefined)("on TensorFlow itself", () => {
     const backends: string[] = [];
     const executable = await native.compile(graph, {
       opaque: {
+        framework: "test",
         run(_equation, [operand]) {
           backends.push(tf.getBackend());
           return [{ ...operand, data: operand.data.map((element) => 2 * element) }];

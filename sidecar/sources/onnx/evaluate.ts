@@ -4,9 +4,12 @@ import type { Attributes, Source, Value } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import { formatShape, isFloat, newArray, sizeOf, type Shape } from "../../graph/types";
 import { inferShapes } from "../../primitives";
+import type { OpaqueAttributes } from "../../primitives/attributes";
+import * as ops from "../../primitives/ops";
 import {
   Call,
   constantOf,
+  dtypeOf,
   ElementsNeeded,
   itemOf,
   Unsupported,
@@ -14,7 +17,7 @@ import {
   type Reading,
   type TensorItem,
 } from "./call";
-import { smallFloats, type ElementType } from "./element-types";
+import { elementTypeOf, smallFloats, type ElementType } from "./element-types";
 import { KnownElements } from "./known";
 import type {
   AttributeMessage,
@@ -24,11 +27,12 @@ import type {
   NodeMessage,
   OperatorSetMessage,
   TensorMessage,
+  TypeMessage,
 } from "./messages";
 import { operators } from "./operators";
 import { Emitted } from "../operations";
 import { placeOfNode } from "./places";
-import type { FileTensors, TypedTensor } from "./tensors";
+import { checkedShape, type FileTensors, type TypedTensor } from "./tensors";
 import { weightOperands } from "./weights";
 
 /** A weight as the graph has it, and the node that uses it first. */
@@ -103,6 +107,10 @@ export class Evaluation {
   /** Those of graphs inside of the model's. */
   private readonly inner = new Map<TensorMessage, TensorItem>();
   private readonly operands: ReadonlyMap<string, "parameter" | "buffer">;
+  /** What the file says of the types of values. */
+  private readonly described: ReadonlyMap<string, TypeMessage | undefined>;
+  /** Extents by the names that the inputs' types have for them. */
+  private readonly extents = new Map<string, number>();
   private readonly places = new Map<NodeMessage, Source | null>();
   private depth = 0;
 
@@ -119,11 +127,18 @@ export class Evaluation {
       this.initializers.set(message.values?.name ?? "", () => tensors.sparse(message));
     }
     this.operands = weightOperands(graph);
+    this.described = new Map([...graph.valueInfo, ...graph.output].map(({ name = "", type }) => [name, type]));
   }
 
   /** The graph's outputs, given the inputs that are no initialisers. */
   run(inputs: ReadonlyMap<string, TensorItem>): TensorItem[] {
     const scope: Scope = { items: new Map(inputs), outer: null };
+    for (const { name = "", type } of this.graph.input) {
+      type?.tensorType?.shape?.dim.forEach(({ dimParam }, axis) => {
+        const extent = inputs.get(name)?.value.shape[axis];
+        if (dimParam && extent !== undefined) this.extents.set(dimParam, extent);
+      });
+    }
     this.evaluateNodes(this.graph.node, scope, new Map(), this.model.opsetImport);
     return this.graph.output.map(({ name = "" }) => {
       const item = this.lookUp(scope, name);
@@ -233,8 +248,9 @@ export class Evaluation {
       )?.version;
       const operator = isStandard && Object.hasOwn(operators, node.opType ?? "") ? operators[node.opType ?? ""] : null;
       if (operator === null) {
-        const domain = isStandard ? "" : ` of the domain ${node.domain}`;
-        throw new Unsupported(`there is no rule for the operator ${node.opType}${domain}; export the model without it`);
+        const outputs = this.opaque(node, items, isStandard ? null : node.domain!);
+        this.noteUsers(node, source, items, outputs, before);
+        return outputs;
       }
       const reading: Reading = {
         file: this.tensors.file,
@@ -253,6 +269,42 @@ export class Evaluation {
     } catch (error) {
       throw labelled(error, label, source ?? { file: this.tensors.file, line: 1, column: 1 });
     }
+  }
+
+  /** An operator without a rule: what the file says of its results is all that is known of it. */
+  private opaque(node: NodeMessage, items: readonly (Item | null)[], domain: string | null): (Item | null)[] {
+    const what = `the operator ${node.opType}${domain === null ? "" : ` of the domain ${domain}`}`;
+    const types = node.output.map((name) => (name === "" ? null : this.describedType(name)));
+    const unknown = node.output.find((name, index) => name !== "" && types[index] === null);
+    if (unknown !== undefined || types.every((type) => type === null)) {
+      throw new Unsupported(
+        `there is no rule for ${what}, and the file does not say of which shape its output ${unknown ?? ""} is; export ` +
+          "the model without it, or with the shapes of all values",
+      );
+    }
+    const inputs = items.flatMap((item) => {
+      if (item?.kind === "sequence") throw new Unsupported(`there is no rule for ${what}, which takes a sequence`);
+      return item?.kind === "tensor" ? [item.value] : [];
+    });
+    const outputs = types.flatMap((type) => (type === null ? [] : [{ shape: type.shape, dtype: dtypeOf(type.type) }]));
+    const attributes: OpaqueAttributes = {
+      framework: domain === null ? "an ONNX runtime" : `the runtime of ${domain}`,
+      kernel: domain === null ? node.opType! : `${domain}.${node.opType}`,
+      attributes: {},
+      outputs,
+      vjp: null,
+    };
+    const values = ops.emit(this.builder, "opaque", inputs, attributes);
+    let at = 0;
+    return types.map((type) => (type === null ? null : { kind: "tensor", value: values[at++], type: type.type }));
+  }
+
+  /** The type of a value of the model's own graph as the file has it; null where that leaves something open. */
+  private describedType(name: string): { readonly shape: Shape; readonly type: ElementType } | null {
+    const type = this.depth === 1 ? this.described.get(name)?.tensorType : undefined;
+    const shape = type?.shape?.dim.map(({ dimValue, dimParam }) => dimValue ?? this.extents.get(dimParam ?? ""));
+    if (!shape?.every((extent) => extent !== undefined)) return null;
+    return { shape: checkedShape(shape, `its output ${name}`), type: elementTypeOf(type!.elemType) };
   }
 
   /** A function of the model's own: its nodes, with the call's inputs and attributes. */

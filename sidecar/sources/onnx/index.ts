@@ -91,6 +91,7 @@ function traceable(subject: OnnxSubject): Traceable<OnnxTraced> {
     inputs: subject.inputs,
     frozenBatch: subject.frozenBatch,
     source: null,
+    runsOpaque: false,
     // eslint-disable-next-line @typescript-eslint/require-await
     trace: async (batch, shapes) => traceOnnx(subject, batch, shapes),
     async run(inputs) {

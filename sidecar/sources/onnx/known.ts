@@ -68,6 +68,8 @@ export class KnownElements {
     }
     for (; this.seenEquations < equations.length; this.seenEquations++) {
       const equation = equations[this.seenEquations];
+      // What no engine can run is not known, whatever it depends on
+      if (equation.primitive === "opaque") continue;
       if (equation.inputs.every((input) => this.tensors.has(input) || this.producers.has(input))) {
         equation.outputs.forEach((output) => this.producers.set(output, equation));
       }

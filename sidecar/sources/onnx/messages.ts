@@ -77,6 +77,8 @@ export interface GraphMessage {
   readonly sparseInitializer: readonly SparseTensorMessage[];
   readonly input: readonly ValueInfoMessage[];
   readonly output: readonly ValueInfoMessage[];
+  /** What the exporter has inferred of the values in between. */
+  readonly valueInfo: readonly ValueInfoMessage[];
 }
 
 export interface FunctionMessage {

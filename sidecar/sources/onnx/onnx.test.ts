@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { analyze } from "../../analysis/analyze";
 import { modelProto } from "../../engines/onnxruntime/onnx/schema";
 import { createReferenceEngine } from "../../engines/reference";
 import { ModelError } from "../../graph/errors";
@@ -20,13 +21,15 @@ interface Parts {
   readonly input?: readonly object[];
   readonly output?: readonly object[];
   readonly initializer?: readonly object[];
+  readonly valueInfo?: readonly object[];
   readonly opset?: number;
   readonly model?: object;
 }
 
 /** Writes an ONNX file. */
-function write({ node = [], input = [], output = [], initializer = [], opset = 20, model = {} }: Parts): string {
-  const graph = { name: "graph", node, input, output, initializer };
+function write(parts: Parts): string {
+  const { node = [], input = [], output = [], initializer = [], valueInfo = [], opset = 20, model = {} } = parts;
+  const graph = { name: "graph", node, input, output, initializer, valueInfo };
   const message = { irVersion: 10, opsetImport: [{ domain: "", version: opset }], graph, ...model };
   const file = join(folder, `${count++}.onnx`);
   writeFileSync(file, modelProto().encode(message).finish());
@@ -265,6 +268,56 @@ describe("what is read of an ONNX file", () => {
     expect(Array.from(slope.data)).toEqual([2, 3, 0]);
   });
 
+  it("has operators without a rule as the file describes them: with shapes, and without a derivative", async () => {
+    const foreign = { ...op("Wobble", ["x", "scale"], ["z", "", "rest"]), domain: "com.example" };
+    const file = write({
+      node: [foreign, op("Gemm", ["z", "w", "b"], ["y"])],
+      input: [value("x", ["batch", 5])],
+      output: [value("y", ["batch", 3]), value("rest", ["batch"])],
+      initializer: [...dense.initializer!, floats("scale", [4], [1, 2, 3, 4])],
+      valueInfo: [value("z", ["batch", 2])],
+    });
+    const model = await load(file);
+    const opaque = model.graph.equations.find(({ primitive }) => primitive === "opaque");
+    expect(opaque?.attributes).toMatchObject({ kernel: "com.example.Wobble", vjp: null });
+    // Nobody can tell whether it has to do with one example at a time
+    expect(model.batch).toMatchObject({
+      coupled: true,
+      size: 3,
+      reason: "the examples cannot be followed through com.example.Wobble, and it cannot be run here to try it out",
+    });
+    expect(model.outputs.map(({ shape }) => shape)).toEqual([[3], []]);
+    expect(model.layers.map(({ kind, parameters }) => [kind, parameters])).toEqual([
+      ["Wobble", ["scale"]],
+      ["Gemm", ["w", "b"]],
+    ]);
+    const analysis = analyze(model, { batch: 3, device: { name: "CPU", memoryBytes: 2 ** 34, detected: false } });
+    expect(analysis.jacobian.shape).toEqual([3, 4, 13]);
+    expect(analysis.strategies).toEqual([]);
+    expect(analysis.diagnostics.map(({ message }) => message)).toEqual(
+      expect.arrayContaining([
+        "The operation com.example.Wobble has no derivative.",
+        "Kernelscope has no rule for com.example.Wobble: its results have the shapes that the file says, and no derivative.",
+      ]),
+    );
+    await expect(createReferenceEngine().compile(model.graph)).rejects.toThrow(
+      "the operation com.example.Wobble can only be run by the runtime of com.example, which is not at hand",
+    );
+  });
+
+  it("follows examples where an operator without a rule has nothing to do with them", async () => {
+    const file = write({
+      node: [{ ...op("Table", ["w"], ["v"]), domain: "com.example" }, op("Gemm", ["x", "v", "b"], ["y"])],
+      input: dense.input,
+      output: dense.output,
+      initializer: dense.initializer,
+      valueInfo: [value("v", [2, 3])],
+    });
+    const model = await load(file);
+    expect(model.batch).toEqual({ coupled: false });
+    expect(model.outputs[0].shape).toEqual([3]);
+  });
+
   it("keeps external data that are in the model's folder", async () => {
     writeFileSync(join(folder, "weights.bin"), new Uint8Array(Float32Array.of(9, 9, 1, 2, 3, 4, 5, 6).buffer));
     const external = [
@@ -294,12 +347,15 @@ describe("what is refused", () => {
   it.each<[string, Parts, RegExp]>([
     [
       "an operator without a rule",
-      unary(op("Wibble", ["x"], ["y"])),
-      /^Wibble the Wibble: there is no rule for the operator Wibble;/,
+      unary(op("Wibble", ["x"], ["y"]), { output: [value("y", ["N", "M"])] }),
+      /^Wibble the Wibble: there is no rule for the operator Wibble, and the file does not say of which shape its output y is;/,
     ],
     [
       "another domain",
-      unary({ ...op("Gelu", ["x"], ["y"]), domain: "com.microsoft" }),
+      {
+        ...unary(op("Relu", ["z"], ["y"])),
+        node: [{ ...op("Gelu", ["x"], ["z"]), domain: "com.microsoft" }, op("Relu", ["z"], ["y"])],
+      },
       /Gelu the Gelu: there is no rule for the operator Gelu of the domain com.microsoft/,
     ],
     ["an old operator set", { ...unary(op("Relu", ["x"], ["y"])), opset: 6 }, /operator set 6; export it again with 7/],

@@ -122,7 +122,7 @@ function foldConstants(graph: Graph, evaluation: Evaluation): Graph {
     const { inputs, outputs } = equation;
     const size = sizeOfAll(outputs);
     const isSmall = size <= FEW || (size <= sizeOfAll(inputs) && size <= MOST_FOLDED);
-    if (!isSmall || !inputs.every((input) => constant.has(input))) {
+    if (!isSmall || equation.primitive === "opaque" || !inputs.every((input) => constant.has(input))) {
       equations.push(equation);
       continue;
     }

@@ -47,6 +47,7 @@ function traceable(subject: Subject): Traceable<Traced> {
     inputs: subject.inputs,
     frozenBatch: subject.frozenBatch,
     source: subject.source,
+    runsOpaque: true,
     trace: (batch, shapes) => traceSubject(subject, batch, shapes ?? null),
     async run(inputs) {
       const tensors = inputs.map(({ data, shape, dtype }) => tf.tensor(data, [...shape], dtype as "float32"));

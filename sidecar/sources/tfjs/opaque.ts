@@ -1,3 +1,4 @@
+import type { OpaqueHost } from "../../engines/engine";
 import type { Equation } from "../../graph/graph";
 import type { Tensor } from "../../graph/tensor";
 import type { OpaqueAttributes } from "../../primitives/attributes";
@@ -8,10 +9,11 @@ import { tf } from "./tensorflow";
 import { dtypeOf, typedArray } from "./trace";
 
 /** Runs the operations that only TensorFlow.js has, on its cpu kernels; an engine's `OpaqueHost`. */
-export class TfjsOpaqueHost {
+export class TfjsOpaqueHost implements OpaqueHost {
+  readonly framework = FRAMEWORK;
+
   run(equation: Equation, inputs: readonly Tensor[]): Tensor[] {
-    const { framework, kernel, attributes } = equation.attributes as OpaqueAttributes;
-    if (framework !== FRAMEWORK) throw new Error(`${kernel} is an operation of ${framework}, not of TensorFlow.js`);
+    const { kernel, attributes } = equation.attributes as OpaqueAttributes;
     const { inputNames, attrs } = attributes as { inputNames: readonly string[]; attrs: object };
     recordingBackend();
     const engine = tf.engine();
