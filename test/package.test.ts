@@ -68,7 +68,7 @@ describe("the package", () => {
       /^extension\.vsixmanifest$/,
       /^extension\/(package\.json|readme\.md|changelog\.md|LICENSE\.txt|ThirdPartyNotices\.txt)$/,
       /^extension\/media\/(icon\.png|kernelscope\.svg|panel-(dark|light)\.svg|walkthrough\/[\w-]+\.(svg|md))$/,
-      /^extension\/docs\/(diagnostics|planner)\.md$/,
+      /^extension\/docs\/[a-z]+\.md$/,
       /^extension\/examples\/[\w-]+\.(ts|npy)$/,
       /^extension\/dist\/(extension|client|cli|server|planning|worker|worker-main|watchdog|webview|codicon|torch_program)\.(js|css|ttf|py)$/,
       /^extension\/dist\/node_modules\/(esbuild|onnxruntime-(node|common)|@esbuild\/[\w-]+)\//,
