@@ -183,6 +183,8 @@ export interface KernelEntry extends KernelEntryRequest {
 /** Gradient descent of the linearised model on the mean squared error. */
 export interface LearningCurve {
   readonly learningRate: number;
+  /** The number of examples that it is trained on; the others with labels are held out, and tested on. */
+  readonly trained: number;
   /** Steps, growing from 0. Null, only at the end, stands for infinitely many. */
   readonly times: readonly (number | null)[];
   /** One number for each time. */

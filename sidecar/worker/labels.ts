@@ -2,10 +2,10 @@ import { withFile } from "../formats/file";
 import { readNpy, tensorOf } from "../formats/npy";
 import { ModelError } from "../graph/errors";
 import type { Tensor } from "../graph/tensor";
-import { formatShape, newArray } from "../graph/types";
+import { formatShape, newArray, range, sizeOf } from "../graph/types";
 import type { KernelForm } from "../kernel/kernel";
 import { trajectory } from "../kernel/dynamics";
-import type { Labels, LearningCurve } from "../protocol/ntk";
+import type { Labels, LearningCurve, LearningPrediction } from "../protocol/ntk";
 
 /** The classes of examples, and how the linearised model learns them. */
 
@@ -13,7 +13,10 @@ import type { Labels, LearningCurve } from "../protocol/ntk";
 const STEPS_PER_DECADE = 8;
 const LAST_STEP = 1e6;
 
-/** Examples whose predictions a curve tells, of as many classes as there are. */
+/** Of each class every so many-th example is held out of training, to be tested on. */
+const HELD_OUT = 5;
+
+/** Examples of a set whose predictions a curve tells, of as many classes as there are. */
 const MOST_PREDICTIONS = 8;
 
 /**
@@ -62,7 +65,8 @@ function outputOfClass({ classes }: Labels, outputs: number): number[] | null {
 
 /**
  * Gradient descent of the linearised model towards the examples' classes, one output for each, at half of the largest
- * learning rate that does not diverge. Null where there are more classes than outputs, or the kernel is zero.
+ * learning rate that is sure not to diverge. Of classes that have some, examples are held out and tested on. Null where
+ * there are more classes than outputs, or the kernel is zero.
  *
  * @param kernel of the examples with themselves
  * @param outputs [N, ...output], before training
@@ -79,7 +83,6 @@ export function learningCurve(
   const width = outputs.data.length / examples;
   const outputOf = outputOfClass(labels, width);
   if (outputOf === null || largestLearningRate === null) return null;
-  const learningRate = largestLearningRate / 2;
   const times = timesTo(LAST_STEP);
   const targets = {
     ...classTargets(
@@ -88,25 +91,63 @@ export function learningCurve(
     ),
     shape: outputs.shape,
   };
-  const { train, trainLoss } = trajectory({ kernel, outputs, targets }, null, {
+  const { trained, heldOut } = splitOf(labels);
+  // Eigenvalues of a part are not larger than those of the whole, whose loss is a mean over more examples
+  const learningRate = ((trained.length / examples) * largestLearningRate) / 2;
+  const of = (rows: readonly number[]) => ({
+    kernel: chosen(chosen(kernel, 0, rows), 1, trained),
+    outputs: chosen(outputs, 0, rows),
+    targets: chosen(targets, 0, rows),
+  });
+  const { train, trainLoss, test, testLoss } = trajectory(of(trained), heldOut.length > 0 ? of(heldOut) : null, {
     form,
     training: "descent",
     learningRate,
     times,
   });
   const rowOf = ({ data }: Tensor, row: number): number[] => Array.from(data.subarray(row * width, (row + 1) * width));
-  return {
-    learningRate,
-    times: times.map((time) => (Number.isFinite(time) ? time : null)),
-    trainLoss: Array.from(trainLoss.data),
-    testLoss: null,
-    predictions: shownExamples(labels).map((example) => ({
-      set: "train",
+  const predictionsOf = (set: LearningPrediction["set"], rows: readonly number[], made: Tensor): LearningPrediction[] =>
+    shownExamples(labels, rows).map((example) => ({
+      set,
       example,
       target: rowOf(targets, example),
-      outputs: times.map((_, time) => rowOf(train, time * examples + example)),
-    })),
+      outputs: times.map((_, time) => rowOf(made, time * rows.length + rows.indexOf(example))),
+    }));
+  return {
+    learningRate,
+    trained: trained.length,
+    times: times.map((time) => (Number.isFinite(time) ? time : null)),
+    trainLoss: Array.from(trainLoss.data),
+    testLoss: testLoss && Array.from(testLoss.data),
+    predictions: [
+      ...predictionsOf("train", trained, train),
+      ...(test === null ? [] : predictionsOf("test", heldOut, test)),
+    ],
   };
+}
+
+function splitOf({ classes, of }: Labels): { readonly trained: number[]; readonly heldOut: number[] } {
+  const seen = classes.map(() => 0);
+  const isHeldOut = of.map((label) => ++seen[label] % HELD_OUT === 0);
+  const examples = range(of.length);
+  return {
+    trained: examples.filter((example) => !isHeldOut[example]),
+    heldOut: examples.filter((example) => isHeldOut[example]),
+  };
+}
+
+/** A tensor with some of its extents along one axis. */
+function chosen({ shape, dtype, data }: Tensor, axis: number, which: readonly number[]): Tensor {
+  const extents = [...shape.slice(0, axis), which.length, ...shape.slice(axis + 1)];
+  const length = sizeOf(shape.slice(axis + 1));
+  const result = newArray(dtype, sizeOf(extents));
+  for (let outer = 0; outer < sizeOf(shape.slice(0, axis)); outer++) {
+    which.forEach((index, place) => {
+      const from = (outer * shape[axis] + index) * length;
+      result.set(data.subarray(from, from + length), (outer * which.length + place) * length);
+    });
+  }
+  return { shape: extents, dtype, data: result };
 }
 
 /** 0, then whole steps that grow by the same factor, and infinity. */
@@ -117,9 +158,9 @@ function timesTo(last: number): number[] {
 }
 
 /** The first example of each class, then the second of each, and so on. */
-function shownExamples({ classes, of }: Labels): number[] {
+function shownExamples({ classes, of }: Labels, among: readonly number[]): number[] {
   const seen = classes.map(() => 0);
-  const ranked = of.map((label, example) => ({ label, example, rank: seen[label]++ }));
+  const ranked = among.map((example) => ({ label: of[example], example, rank: seen[of[example]]++ }));
   ranked.sort((a, b) => a.rank - b.rank || a.label - b.label);
   return ranked.slice(0, MOST_PREDICTIONS).map(({ example }) => example);
 }

@@ -225,6 +225,7 @@ export function syntheticCurve(outputs = 3): LearningCurve {
   };
   return {
     learningRate: 0.005,
+    trained: 16,
     times,
     trainLoss: times.map((time) => 0.5 * left(time, 0.02) + 0.4 * left(time, 0.0008) + 1e-4),
     testLoss: times.map((time) => 0.5 * left(time, 0.02) + 0.35 * left(time, 0.001) + 0.08),

@@ -1,5 +1,7 @@
 import type { KernelInfo, LearningCurve, LearningPrediction } from "../../sidecar/protocol/ntk";
+import { formatCount } from "../../sidecar/protocol/text";
 import { h, type Node_ } from "../dom";
+import { formatMany } from "../format";
 import { chart } from "./chart";
 import { learningChart, momentText, predictionBars, rateText, timeNear, timePart, timeText } from "./learning";
 import { chartSection, chartTable } from "./parts";
@@ -25,7 +27,7 @@ export function learningSection(
   ]);
   return chartSection(
     { name: "learning", title: "Learning curve", save, head, rows: () => losses },
-    h("p", { class: "note" }, `Gradient descent of the linearised model at learning rate ${rateText(curve)}.`),
+    h("p", { class: "note" }, trainingText(curve, info.x1.count)),
     h(
       "div",
       { class: "kernel-key" },
@@ -52,6 +54,12 @@ export function learningSection(
       ]),
     ),
   );
+}
+
+function trainingText(curve: LearningCurve, examples: number): string {
+  const text = `Gradient descent of the linearised model at learning rate ${rateText(curve)}`;
+  if (curve.testLoss === null) return `${text}.`;
+  return `${text}, on ${formatCount(curve.trained)} of the ${formatMany(examples, "example")}: every fifth of a class is held out and tested on.`;
 }
 
 /** Below the chart, and as it: the thumb is where the time is. Keys go from time to time. */
