@@ -376,9 +376,9 @@ describe("archives with all weights in one file", () => {
     byteorder: "little",
     "data/0": new Uint8Array(new Float32Array([1, 2, 3, 4, 5, 6]).buffer),
   });
-  function archive(weights: Uint8Array): string {
+  function archive(weights: Uint8Array, program = JSON.stringify(relued().model)): string {
     return write({
-      "serialized_exported_program.json": JSON.stringify(relued().model),
+      "serialized_exported_program.json": program,
       "serialized_state_dict.pt": weights,
       "serialized_constants.pt": "",
     });
@@ -389,6 +389,23 @@ describe("archives with all weights in one file", () => {
     const model = await load(archiveOf(weight()));
     expect([...model.weights.weight.data]).toEqual([1, 2, 3, 4, 5, 6]);
     expect(model.parameters).toMatchObject([{ name: "weight", trainable: true }]);
+  });
+
+  it("are read with numbers that JSON has not", async () => {
+    const parts = relued();
+    const limits = { self: tensor("relu"), min: { as_float: "-Infinity" }, max: { as_float: "Infinity" } };
+    parts.nodes.push({
+      ...call("clamp", limits),
+      metadata: { stack_trace: 'File "NaN.py", line 5, in forward\n    NaN' },
+    });
+    parts.graph.outputs = [tensor("result")];
+    ((parts.model.graph_module as Json).signature as Json).output_specs = [{ user_output: { arg: tensor("result") } }];
+    const bare = JSON.stringify(parts.model).replace(/"(-?Infinity)"/g, "$1");
+    expect(bare).toContain('{"as_float":-Infinity}');
+    const model = await load(archive(saved(savedOf(weight())), bare));
+    expect(model.graph.equations.map(({ source }) => source?.file)).toContain("NaN.py");
+    await expectRefused(archive(saved(savedOf(weight())), bare.slice(0, -9)), "it is no JSON");
+    await expectRefused(archive(saved(savedOf(weight())), '"' + '\\"'.repeat(1 << 20)), "it is no JSON");
   });
 
   it("that are cut off or changed anywhere are read or refused", async () => {

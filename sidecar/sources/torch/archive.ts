@@ -126,7 +126,15 @@ function parseJson(source: ByteSource): unknown {
   try {
     return JSON.parse(written) as unknown;
   } catch {
-    throw new Unexpected("it is no JSON");
+    // Numbers that JSON has not are texts; PyTorch 2.6 writes them bare
+    const texts = written.replace(/"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)|-?Infinity|NaN/g, (found) => {
+      return found.startsWith('"') ? found : `"${found}"`;
+    });
+    try {
+      return JSON.parse(texts) as unknown;
+    } catch {
+      throw new Unexpected("it is no JSON");
+    }
   }
 }
 
