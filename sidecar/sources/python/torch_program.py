@@ -352,7 +352,13 @@ def export(torch, model, inputs, file):
     return note
 
 
+class Weights(list):
+    """Of a recurrent layer: PyTorch 2.6 takes a plain list of them for something that the code assigns."""
+
+
 def exported(torch, model, kwargs, dynamic):
+    if isinstance(model, torch.nn.RNNBase):
+        model._flat_weights = Weights(model._flat_weights)
     with quiet(), own_frames(torch), lstm_states(torch):
         return torch.export.export(model, (), kwargs, dynamic_shapes=dynamic, strict=False)
 
@@ -363,7 +369,9 @@ def own_frames(torch):
     from torch.utils._traceback import CapturedTraceback
 
     def kept(summary):
-        frames = [frame for frame in summary if not re.search(r"torch[\\/](fx|export)[\\/]", frame.filename)]
+        # Of the exporter itself, some functions have the name too
+        inner = re.compile(r"[\\/]torch[\\/](fx|export)[\\/]")
+        frames = [frame for frame in summary if is_users(frame.filename) or not inner.search(frame.filename)]
         first = next((index for index, frame in enumerate(frames) if frame.name == "forward"), len(frames))
         return traceback.StackSummary.from_list(
             [frame for frame in frames[first:] if frame.name == "forward" or is_users(frame.filename)]
@@ -378,13 +386,12 @@ def own_frames(torch):
 
     # It is PyTorch's own, and may be another way in a later version: lines are then those of `forward`
     if hasattr(torch.fx.proxy.TracerBase, "_filter_traceback_frames"):
-        tracer, name, replacement = torch.fx.proxy.TracerBase, "_filter_traceback_frames", lambda self, frames: kept(frames)
-    elif hasattr(proxy_tensor, "_ModuleStackTracer"):
-        tracer, name, replacement = proxy_tensor._ModuleStackTracer, "create_node", create_node
-        original = tracer.create_node
-    else:
-        return contextlib.nullcontext()
-    return mock.patch.object(tracer, name, replacement)
+        return mock.patch.object(torch.fx.proxy.TracerBase, "_filter_traceback_frames", lambda self, summary: kept(summary))
+    # Of PyTorch 2.6
+    if hasattr(proxy_tensor, "_ModuleStackTracer"):
+        original = proxy_tensor._ModuleStackTracer.create_node
+        return mock.patch.object(proxy_tensor._ModuleStackTracer, "create_node", create_node)
+    return contextlib.nullcontext()
 
 
 def lstm_states(torch):
