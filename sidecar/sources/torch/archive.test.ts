@@ -408,6 +408,17 @@ describe("archives with all weights in one file", () => {
     await expectRefused(archive(saved(savedOf(weight())), '"' + '\\"'.repeat(1 << 20)), "it is no JSON");
   });
 
+  it("are read in version 5 of the schema, that of PyTorch 2.4", async () => {
+    const { model, nodes } = relued();
+    (nodes[1].inputs as Json[]).push(input("other", { as_none: [] }));
+    const { torch_version: _version, ...rest } = model;
+    const symbols = { s0: { min_val: 2, max_val: Number.MAX_SAFE_INTEGER - 1 } };
+    const older = { ...rest, schema_version: { major: 5, minor: 3 }, dialect: "ATEN", range_constraints: symbols };
+    const read = await load(archive(saved(savedOf(weight())), JSON.stringify(older)));
+    expect(read.framework).toBe("PyTorch");
+    expect(read.outputs).toEqual([{ name: "output", shape: [2], dtype: "float32" }]);
+  });
+
   it("that are cut off or changed anywhere are read or refused", async () => {
     const whole = readFileSync(archiveOf(weight()));
     const file = join(folder, "older.pt2");

@@ -110,7 +110,7 @@ export async function assembleModel({ file, program, weights, options, batch }: 
     format: "torch-export",
     source: null,
     files: [file],
-    framework: `PyTorch ${program.torchVersion}`,
+    framework: `PyTorch ${program.torchVersion}`.trim(),
     graph,
     inputs: layout.inputs.map(({ name, shape, dtype }): Port => ({ name, shape, dtype })),
     outputs: graph.outputs.map(({ shape, dtype }, index): Port => ({

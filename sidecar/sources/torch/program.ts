@@ -62,7 +62,7 @@ export interface Program {
   readonly ranges: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
   /** Whether it is made of core operators: what torch.export gives first has the dialect TRAINING. */
   readonly isDecomposed: boolean;
-  /** "2.13.0" */
+  /** "2.13.0"; empty where it is not said. */
   readonly torchVersion: string;
 }
 
