@@ -70,7 +70,7 @@ describe.each([
     });
   });
 
-  it.each(["mlp", "conv", "lstm"])("give what that version computes: %s", async (name) => {
+  it.each(["mlp", "conv", "lstm", "states"])("give what that version computes: %s", async (name) => {
     const model: Model = await loadArchive(fileOf(name));
     expect(model.framework).toBe("PyTorch 2.6.0");
     expect(model.batch).toEqual({ coupled: false });
@@ -91,6 +91,14 @@ describe.each([
       const block = expected.get(`${name}:${parameter}`)!;
       expect(difference([blocks.get(parameter)!], [block]), parameter).toBeLessThan(CLOSE);
     }
+  });
+
+  it("that the command line has exported have final states as they are, and lines of functions", async () => {
+    const model = await loadArchive(fileOf("states"));
+    expect(model.outputs.map(({ shape }) => shape)).toEqual([[2]]);
+    const cells = model.layers.find(({ name }) => name === "cells")!;
+    expect([cells.source, cells.outputs]).toEqual([lineOf("_, (hidden, _) = self.cells(x)"), [[2, 2]]]);
+    expect(model.operations.find(({ kind }) => kind === "aten.cat")!.source).toEqual(lineOf("torch.cat((states[-2]"));
   });
 
   it("have weights that are one, frozen ones, buffers that are not saved, and lines", async () => {
