@@ -33,8 +33,9 @@ import time
 import traceback
 import warnings
 import weakref
+from unittest import mock
 
-OLDEST = (2, 9)
+OLDEST = (2, 6)
 SETUP = "install it with pip install torch, or give the Python that has it with --python"
 
 
@@ -71,7 +72,9 @@ def is_users(file):
 
 def users_files():
     """Of the modules that were imported."""
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    # PyTorch writes modules of its own to where temporary files are
+    modules = [module for name, module in list(sys.modules.items()) if not name.startswith("_remote_module_")]
+    files = {getattr(module, "__file__", None) for module in modules}
     own = {os.path.abspath(file) for file in files if isinstance(file, str) and file.endswith(".py") and is_users(file)}
     # Some modules of PyTorch's say that they are files which they are not
     return sorted(file for file in own if os.path.exists(file))
@@ -106,7 +109,7 @@ def source_of(place):
 def first_line(error):
     """What an exception says, without PyTorch's advice to set its own variables."""
     text = str(error).strip()
-    specialised = re.search(r"your code specialized it to be a constant \((\d+)\)", text)
+    specialised = re.search(r"(?:your code specialized it|was inferred) to be a constant \((\d+)\)", text)
     if specialised:
         return "the code takes it for the constant %s" % specialised.group(1)
     line = re.split(r"[.!]? (?:\(unhinted|For more information)|\n", text)[0].strip()
@@ -349,33 +352,60 @@ def export(torch, model, inputs, file):
     return note
 
 
+class Weights(list):
+    """Of a recurrent layer: PyTorch 2.6 takes a plain list of them for something that the code assigns."""
+
+
 def exported(torch, model, kwargs, dynamic):
-    with quiet(), own_frames(torch):
+    if isinstance(model, torch.nn.RNNBase):
+        model._flat_weights = Weights(model._flat_weights)
+    with quiet(), own_frames(torch), lstm_states(torch):
         return torch.export.export(model, (), kwargs, dynamic_shapes=dynamic, strict=False)
 
 
-@contextlib.contextmanager
 def own_frames(torch):
     """Has the export keep the lines of the user's functions that `forward` calls; by itself it keeps `forward`'s."""
-    tracer = torch.fx.proxy.TracerBase
-    original = getattr(tracer, "_filter_traceback_frames", None)
+    from torch.fx.experimental import proxy_tensor
+    from torch.utils._traceback import CapturedTraceback
 
-    def kept(self, summary):
-        frames = list(summary)
+    def kept(summary):
+        # Of the exporter itself, some functions have the name too
+        inner = re.compile(r"[\\/]torch[\\/](fx|export)[\\/]")
+        frames = [frame for frame in summary if is_users(frame.filename) or not inner.search(frame.filename)]
         first = next((index for index, frame in enumerate(frames) if frame.name == "forward"), len(frames))
         return traceback.StackSummary.from_list(
             [frame for frame in frames[first:] if frame.name == "forward" or is_users(frame.filename)]
         )
 
+    def create_node(self, *args, **kwargs):
+        node = original(self, *args, **kwargs)
+        frames = kept(CapturedTraceback.extract().summary() or [])
+        if frames:
+            node.meta["stack_trace"] = "".join(frames.format()).strip()
+        return node
+
     # It is PyTorch's own, and may be another way in a later version: lines are then those of `forward`
+    if hasattr(torch.fx.proxy.TracerBase, "_filter_traceback_frames"):
+        return mock.patch.object(torch.fx.proxy.TracerBase, "_filter_traceback_frames", lambda self, summary: kept(summary))
+    # Of PyTorch 2.6
+    if hasattr(proxy_tensor, "_ModuleStackTracer"):
+        original = proxy_tensor._ModuleStackTracer.create_node
+        return mock.patch.object(proxy_tensor._ModuleStackTracer, "create_node", create_node)
+    return contextlib.nullcontext()
+
+
+def lstm_states(torch):
+    """Has the last states of an LSTM the axes that they have: PyTorch 2.6 exports them with one too many."""
+    from torch._decomp import decompositions
+
+    def one_layer_lstm(*args, **kwargs):
+        outputs, states = original(*args, **kwargs)
+        return outputs, tuple(state.squeeze(0) if state.dim() == 3 else state for state in states)
+
+    original = getattr(decompositions, "one_layer_lstm", None)
     if original is None:
-        yield
-        return
-    tracer._filter_traceback_frames = kept
-    try:
-        yield
-    finally:
-        tracer._filter_traceback_frames = original
+        return contextlib.nullcontext()
+    return mock.patch.object(decompositions, "one_layer_lstm", one_layer_lstm)
 
 
 def export_place(error):

@@ -184,7 +184,9 @@ describe("archives", () => {
   });
 
   it("of other kinds are told apart", async () => {
-    await expectRefused(write({ "net/serialized_exported_program.json": "{}" }), "by an older PyTorch");
+    // As PyTorch 2.1 writes it
+    const first = { "serialized_exported_program.json": JSON.stringify({ schema_version: 2 }), version: "2" };
+    await expectRefused(write(first), /saved by a PyTorch before 2\.4 .*export .* again .* PyTorch 2\.6 or later/);
     await expectRefused(write({ "net/data/aotinductor/model/net.so": "" }), "compiled package without its graph");
     await expectRefused(write({ "net/version": "3" }), "holds no exported program");
   });
@@ -328,6 +330,165 @@ describe("archives", () => {
       }
     });
     await expectRefused(file, "nested too deep");
+  });
+});
+
+describe("archives with all weights in one file", () => {
+  const unsigned = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(value >>> 0);
+    return bytes;
+  };
+  const textOf = (value: string): Buffer =>
+    Buffer.concat([Buffer.from("X"), unsigned(value.length), Buffer.from(value)]);
+  const numberOf = (value: number): Buffer => Buffer.concat([Buffer.from("J"), unsigned(value)]);
+  const tupleOf = (...members: Buffer[]): Buffer => Buffer.concat([Buffer.from("("), ...members, Buffer.from("t")]);
+  const named = (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`);
+  const called = (callee: Buffer, ...args: Buffer[]): Buffer => {
+    return Buffer.concat([callee, tupleOf(...args), Buffer.from("R")]);
+  };
+  const NO = Buffer.from([0x89]);
+  const storage = (key: string, type = "FloatStorage"): Buffer => {
+    const members = [textOf("storage"), named("torch", type), textOf(key), textOf("cpu"), numberOf(6)];
+    return Buffer.concat([tupleOf(...members), Buffer.from("Q")]);
+  };
+  const hooks = called(named("collections", "OrderedDict"));
+  const array = (stored: Buffer, shape: number[], strides: number[], offset = 0): Buffer => {
+    const layout = [shape, strides].map((sizes) => tupleOf(...sizes.map(numberOf)));
+    return called(named("torch._utils", "_rebuild_tensor_v2"), stored, numberOf(offset), ...layout, NO, hooks);
+  };
+  const parameter = (of: Buffer): Buffer => {
+    return called(named("torch._utils", "_rebuild_parameter"), of, Buffer.from([0x88]), hooks);
+  };
+  /** Of a dict with one member. */
+  const pickleOf = (value: Buffer): Buffer => {
+    return Buffer.concat([Buffer.from([0x80, 2]), Buffer.from("}"), textOf("weight"), value, Buffer.from("s.")]);
+  };
+  const weight = (): Buffer => pickleOf(parameter(array(storage("0"), [3, 2], [2, 1])));
+
+  function saved(members: Members): Buffer {
+    return readFileSync(
+      write(Object.fromEntries(Object.entries(members).map(([path, bytes]) => [`archive/${path}`, bytes]))),
+    );
+  }
+  const savedOf = (pickle: Buffer): Members => ({
+    "data.pkl": pickle,
+    byteorder: "little",
+    "data/0": new Uint8Array(new Float32Array([1, 2, 3, 4, 5, 6]).buffer),
+  });
+  function archive(weights: Uint8Array, program = JSON.stringify(relued().model)): string {
+    return write({
+      "serialized_exported_program.json": program,
+      "serialized_state_dict.pt": weights,
+      "serialized_constants.pt": "",
+    });
+  }
+  const archiveOf = (pickle: Buffer): string => archive(saved(savedOf(pickle)));
+
+  it("that are whole are read", async () => {
+    const model = await load(archiveOf(weight()));
+    expect([...model.weights.weight.data]).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(model.parameters).toMatchObject([{ name: "weight", trainable: true }]);
+  });
+
+  it("are read with numbers that JSON has not", async () => {
+    const parts = relued();
+    const limits = { self: tensor("relu"), min: { as_float: "-Infinity" }, max: { as_float: "Infinity" } };
+    parts.nodes.push({
+      ...call("clamp", limits),
+      metadata: { stack_trace: 'File "NaN.py", line 5, in forward\n    NaN' },
+    });
+    parts.graph.outputs = [tensor("result")];
+    ((parts.model.graph_module as Json).signature as Json).output_specs = [{ user_output: { arg: tensor("result") } }];
+    const bare = JSON.stringify(parts.model).replace(/"(-?Infinity)"/g, "$1");
+    expect(bare).toContain('{"as_float":-Infinity}');
+    const model = await load(archive(saved(savedOf(weight())), bare));
+    expect(model.graph.equations.map(({ source }) => source?.file)).toContain("NaN.py");
+    await expectRefused(archive(saved(savedOf(weight())), bare.slice(0, -9)), "it is no JSON");
+    await expectRefused(archive(saved(savedOf(weight())), '"' + '\\"'.repeat(1 << 20)), "it is no JSON");
+  });
+
+  it("are read in version 5 of the schema, that of PyTorch 2.4", async () => {
+    const { model, nodes } = relued();
+    (nodes[1].inputs as Json[]).push(input("other", { as_none: [] }));
+    const { torch_version: _version, ...rest } = model;
+    const symbols = { s0: { min_val: 2, max_val: Number.MAX_SAFE_INTEGER - 1 } };
+    const older = { ...rest, schema_version: { major: 5, minor: 3 }, dialect: "ATEN", range_constraints: symbols };
+    const read = await load(archive(saved(savedOf(weight())), JSON.stringify(older)));
+    expect(read.framework).toBe("PyTorch");
+    expect(read.outputs).toEqual([{ name: "output", shape: [2], dtype: "float32" }]);
+  });
+
+  it("that are cut off or changed anywhere are read or refused", async () => {
+    const whole = readFileSync(archiveOf(weight()));
+    const file = join(folder, "older.pt2");
+    for (let at = 0; at < whole.length; at += 5) {
+      for (const isCut of [false, true]) {
+        const other = Buffer.from(isCut ? whole.subarray(0, at) : whole);
+        if (!isCut) other[at] ^= 0xff;
+        writeFileSync(file, other);
+        const error: unknown = await load(file).then(
+          () => null,
+          (thrown: unknown) => thrown,
+        );
+        if (error !== null) expect(error, `byte ${at}`).toBeInstanceOf(ModelError);
+      }
+    }
+  });
+
+  it.each<[string, () => Buffer, string]>([
+    ["calls of functions", () => pickleOf(called(named("os", "system"), textOf("true"))), "it holds a os.system"],
+    [
+      "functions of Python",
+      () => pickleOf(called(named("builtins", "eval"), textOf("1"))),
+      "it holds a builtins.eval, which is no plain array of numbers",
+    ],
+    ["names out of the prototype", () => pickleOf(called(named("collections", "constructor"))), "constructor"],
+    ["arrays of other kinds", () => pickleOf(named("torch._utils", "_rebuild_qtensor")), "_utils._rebuild_qtensor"],
+    ["calls of types", () => pickleOf(called(named("torch", "FloatStorage"))), "calls what is no function"],
+    ["calls of texts", () => pickleOf(called(textOf("OrderedDict"))), "calls what is no function"],
+    ["other instructions", () => pickleOf(Buffer.from("i")), 'the instruction "i", which torch.save does not write'],
+    ["a later protocol", () => Buffer.from([0x80, 5, 0x2e]), "no pickle of protocol 2"],
+    ["no end", () => weight().subarray(0, -1), "it is cut off"],
+    ["what is taken from nothing", () => Buffer.from([0x80, 2, 0x73, 0x2e]), "it takes what is not there"],
+    ["a tuple of nothing", () => Buffer.from([0x80, 2, 0x74, 0x2e]), "it takes what is not there"],
+    ["memories of nothing", () => Buffer.from([0x80, 2, 0x68, 7, 0x2e]), "it takes what is not there"],
+    ["a text that says it is long", () => pickleOf(Buffer.from([0x58, 0xff, 0xff, 0xff, 0xff])), "it is cut off"],
+    ["a name without an end", () => pickleOf(Buffer.from("cos")), "it is cut off"],
+    ["what is no dict", () => Buffer.from([0x80, 2, 0x4b, 7, 0x2e]), "it is no dict of arrays"],
+    ["objects without end", () => pickleOf(Buffer.alloc(2 << 20, "]")), "it has more than 1000000 objects"],
+    ["marks without end", () => pickleOf(Buffer.alloc(2 << 20, "(")), "it takes what is not there"],
+    ["a storage elsewhere", () => pickleOf(array(storage("../../0"), [3, 2], [2, 1])), "a storage without a place"],
+    ["a storage that is missing", () => pickleOf(array(storage("1"), [3, 2], [2, 1])), "it has no data/1"],
+    ["an array of no storage", () => pickleOf(array(textOf("0"), [3, 2], [2, 1])), "an array without a storage"],
+    ["a parameter of no array", () => pickleOf(parameter(textOf("0"))), "a parameter without an array"],
+    ["weights of absurd sizes", () => pickleOf(array(storage("0"), [2e9, 2e9], [2e9, 1])), "does not fit its file"],
+    ["weights of negative sizes", () => pickleOf(array(storage("0"), [-3, 2], [2, 1])), "a size of the weight"],
+    ["weights without strides", () => pickleOf(array(storage("0"), [3, 2], [2])), "has sizes without strides"],
+    ["weights that repeat elements", () => pickleOf(array(storage("0"), [2e9, 2], [0, 0])), "does not fit its file"],
+    ["weights from behind", () => pickleOf(array(storage("0"), [3, 2], [2, 1], 1e9)), "does not fit its file"],
+    ["no such weight", () => Buffer.from([0x80, 2, 0x7d, 0x2e]), "has no elements of weight"],
+    [
+      "complex weights",
+      () => pickleOf(array(storage("0", "ComplexFloatStorage"), [3, 1], [1, 1])),
+      "the weight weight is no plain array of numbers",
+    ],
+  ])("with %s are refused", async (_what, pickle, message) => {
+    await expectRefused(archiveOf(pickle()), message);
+  });
+
+  it.each<[string, (members: Members) => void, string]>([
+    ["no pickle", (members) => delete members["data.pkl"], "it holds no data.pkl"],
+    ["no storages", (members) => delete members["data/0"], "it has no data/0"],
+    ["the other byte order", (members) => (members.byteorder = "big"), "not in little-endian order"],
+  ])("with %s are refused", async (_what, change, message) => {
+    const members = savedOf(weight());
+    change(members);
+    await expectRefused(archive(saved(members)), message);
+  });
+
+  it("that are no archive of torch.save are refused", async () => {
+    await expectRefused(archive(Buffer.from("weights")), "member serialized_state_dict.pt: is truncated or damaged");
   });
 });
 

@@ -6,10 +6,11 @@ import { evaluateExpression } from "./expressions";
 import { entries, extent, object, text, Unexpected } from "./json";
 import { readProgram, readTensorMeta, type Program } from "./program";
 import { elementTypeOf, readElements } from "./elements";
+import { expectLittleEndian, readAll, readSaved, type SavedArray } from "./saved";
 
 /**
- * A `.pt2` archive, as torch.export.save writes it: a zip of one folder, with the program as JSON, and each weight's
- * bytes in a file of its own.
+ * A `.pt2` archive, as torch.export.save writes it: a zip with the program as JSON, and the weights. From PyTorch 2.9 on each
+ * weight's bytes are in a file of their own; before that all are in one file of torch.save.
  */
 
 /** A program of more bytes is none that somebody exported: those of the largest models have some millions. */
@@ -17,7 +18,14 @@ const LARGEST_JSON = 64 << 20;
 /** Elements that a weight may have beyond those in its file, where it repeats them. */
 const MOST_REPEATED = 1 << 20;
 
-const AGAIN = "export the model again with torch.export.save";
+/** Up to PyTorch 2.7. */
+const BEFORE_FOLDERS: Paths = {
+  root: "",
+  program: "serialized_exported_program.json",
+  weights: ["serialized_state_dict.pt", "serialized_constants.pt"],
+};
+
+const AGAIN = "export the model again with torch.export.save of PyTorch 2.6 or later";
 
 /** One weight's place in the archive, and its type. Weights of the same place are one. */
 export interface StoredWeight {
@@ -34,13 +42,22 @@ export interface Archive {
   readonly weights: ReadonlyMap<string, StoredWeight>;
 }
 
+/** Where an archive has what. */
+interface Paths {
+  /** What all paths begin with: a folder, or nothing. */
+  readonly root: string;
+  readonly program: string;
+  /** Of parameters and buffers, and of constants. */
+  readonly weights: readonly string[];
+}
+
 /** Reads what the archive says; weights are read when they are asked for, while its file is open. */
 export function readArchive(source: ByteSource): Archive {
   const members = readZip(source);
   const file = source.name;
-  const [root, , model] = modelIn(members, file).split("/");
+  const paths = pathsIn(members, file);
   const member = (path: string): ByteSource => {
-    const found = members.get(`${root}/${path}`);
+    const found = members.get(`${paths.root}${path}`);
     if (found === undefined) throw new ModelError(`${file}: is damaged: it has no ${path}; ${AGAIN}`);
     // Members are stored as they are: what is larger than the archive has been packed by something else, or is a lie
     if (found.size > source.size) {
@@ -48,65 +65,76 @@ export function readArchive(source: ByteSource): Archive {
     }
     return found;
   };
-  const order = member("byteorder");
-  if (readText(order, 16).trim() !== "little") {
-    throw new ModelError(`${file}: its numbers are not in little-endian order; export it on a little-endian machine`);
-  }
-  const json = <T>(path: string, read: (value: unknown) => T): T => {
+  const reading = <T>(path: string, read: (stored: ByteSource) => T): T => {
+    const stored = member(path);
     try {
-      return read(parseJson(member(path)));
+      return read(stored);
     } catch (error) {
       if (!(error instanceof Unexpected)) throw error;
       throw new ModelError(`${file}: ${path} cannot be read: ${error.message}; ${AGAIN}`);
     }
   };
-  const program = json(`models/${model}`, readProgram);
-  const name = model.slice(0, -".json".length);
+  if (paths !== BEFORE_FOLDERS) reading("byteorder", expectLittleEndian);
+  const program = reading(paths.program, (stored) => readProgram(parseJson(stored)));
   const weights = new Map<string, StoredWeight>();
-  for (const folder of ["weights", "constants"]) {
-    const path = `data/${folder}/${name}_${folder}_config.json`;
-    const found = json(path, (config) => readConfig(config, { file, folder, member }));
+  for (const path of paths.weights) {
+    const found = reading(path, (stored) => {
+      if (path.endsWith(".json")) {
+        return readConfig(parseJson(stored), { file, folder: path.slice(0, path.lastIndexOf("/")), member });
+      }
+      return Array.from(readSaved(stored), ([name, array]) => {
+        return weightOf(file, name, {
+          ...array,
+          path: `${path} ${array.path}`,
+          stored: () => reading(path, array.stored),
+        });
+      });
+    });
     for (const weight of found) if (!weights.has(weight.name)) weights.set(weight.name, weight);
   }
   return { program, weights };
 }
 
-/** The path of the program, in the one folder that holds everything. Says so where the archive is another kind of file. */
-function modelIn(members: ReadonlyMap<string, ByteSource>, file: string): string {
+/** Says so where the archive is another kind of file. */
+function pathsIn(members: ReadonlyMap<string, ByteSource>, file: string): Paths {
   const names = [...members.keys()];
   const models = names.filter((name) => /^[^/]+\/models\/[^/]+\.json$/.test(name));
-  if (models.length === 1) return models[0];
   if (models.length > 1) {
     throw new ModelError(
       `${file}: holds ${models.length} models; save each with torch.export.save in a file of its own`,
     );
   }
-  if (names.some((name) => name.includes("serialized_exported_program.json"))) {
-    throw new ModelError(
-      `${file}: was written by an older PyTorch, in a format that is not read; export the model again with PyTorch 2.13 or later`,
-    );
+  if (models.length === 1) {
+    const [root, , model] = models[0].split("/");
+    const name = model.slice(0, -".json".length);
+    const weights = ["weights", "constants"].map((kind) => {
+      // PyTorch 2.8 has the folders already, and in each of them one file
+      const saved = `data/${kind}/${name}.pt`;
+      return members.has(`${root}/${saved}`) ? saved : `data/${kind}/${name}_${kind}_config.json`;
+    });
+    return { root: `${root}/`, program: `models/${model}`, weights };
   }
+  if (members.has(BEFORE_FOLDERS.program)) return BEFORE_FOLDERS;
   if (names.some((name) => name.includes("aotinductor"))) {
     throw new ModelError(`${file}: is a compiled package without its graph; save the model with torch.export.save`);
   }
   throw new ModelError(`${file}: holds no exported program; save the model with torch.export.save`);
 }
 
-function readText(source: ByteSource, most: number): string {
-  if (source.size > most) {
-    throw new ModelError(`${source.name}: is larger than ${most} bytes, which it never is; ${AGAIN}`);
-  }
-  const bytes = Buffer.alloc(source.size);
-  if (source.read(bytes, 0) < bytes.length) throw new ModelError(`${source.name}: is cut off; ${AGAIN}`);
-  return bytes.toString("utf8");
-}
-
 function parseJson(source: ByteSource): unknown {
-  const written = readText(source, LARGEST_JSON);
+  const written = readAll(source, LARGEST_JSON).toString("utf8");
   try {
     return JSON.parse(written) as unknown;
   } catch {
-    throw new Unexpected("it is no JSON");
+    // Numbers that JSON has not are texts; PyTorch 2.6 writes them bare
+    const texts = written.replace(/"[^"\\]*(?:\\[^][^"\\]*)*(?:"|$)|-?Infinity|NaN/g, (found) => {
+      return found.startsWith('"') ? found : `"${found}"`;
+    });
+    try {
+      return JSON.parse(texts) as unknown;
+    } catch {
+      throw new Unexpected("it is no JSON");
+    }
   }
 }
 
@@ -124,38 +152,53 @@ function readConfig(json: unknown, { file, folder, member }: Payloads): StoredWe
     const path = text(payload.path_name, "path_name");
     if (!/^[\w-]+$/.test(path)) throw new Unexpected(`the weight ${name} is said to be in ${JSON.stringify(path)}`);
     const meta = readTensorMeta(payload.tensor_meta);
-    const numbers = (sizes: typeof meta.sizes, what: string): number[] =>
-      sizes.map((size) => extent(evaluateExpression(size, new Map()), `${what} of the weight ${name}`));
-    const shape = numbers(meta.sizes, "a size");
-    const strides = numbers(meta.strides, "a stride");
-    const [offset] = numbers([meta.offset], "the offset");
-    if (shape.length !== strides.length) throw new Unexpected(`the weight ${name} has sizes without strides`);
-    const type = elementTypeOf(meta.scalarType);
+    const numbers = (sizes: typeof meta.sizes): unknown[] => sizes.map((size) => evaluateExpression(size, new Map()));
     return [
-      {
-        name,
-        place: [path, meta.scalarType, offset, shape, strides].join(" "),
+      weightOf(file, name, {
+        scalarType: payload.use_pickle === true ? null : meta.scalarType,
+        shape: numbers(meta.sizes),
+        strides: numbers(meta.strides),
+        offset: numbers([meta.offset])[0],
         requiresGrad: meta.requiresGrad,
-        read: () => {
-          if (payload.use_pickle === true || type === null) {
-            throw new ModelError(
-              `${file}: the weight ${name} is no plain array of numbers (a quantised, sparse or complex one); ` +
-                "convert it to float32 before the export",
-            );
-          }
-          const stored = member(`data/${folder}/${path}`);
-          const last = shape.reduce((end, size, axis) => end + (size - 1) * strides[axis], offset);
-          const elements = shape.reduce((product, size) => product * size, 1);
-          const available = stored.size / type.bytes;
-          if (elements > 0 && (last >= available || elements > available + MOST_REPEATED)) {
-            throw new ModelError(
-              `${file}: the weight ${name} of shape [${shape.join(",")}] does not fit its file, which has ${stored.size} ` +
-                `bytes; ${AGAIN}`,
-            );
-          }
-          return readElements(stored, type, { name, shape, strides, offset });
-        },
-      },
+        path,
+        stored: () => member(`${folder}/${path}`),
+      }),
     ];
   });
+}
+
+/** A weight of the model, checked before anything of its size is made. */
+function weightOf(file: string, name: string, array: SavedArray): StoredWeight {
+  const { scalarType, path, requiresGrad } = array;
+  const extents = (values: readonly unknown[], what: string): number[] =>
+    values.map((value) => extent(value, `${what} of the weight ${name}`));
+  const shape = extents(array.shape, "a size");
+  const strides = extents(array.strides, "a stride");
+  const [offset] = extents([array.offset], "the offset");
+  if (shape.length !== strides.length) throw new Unexpected(`the weight ${name} has sizes without strides`);
+  const type = scalarType === null ? null : elementTypeOf(scalarType);
+  return {
+    name,
+    place: [path, scalarType, offset, shape, strides].join(" "),
+    requiresGrad,
+    read: () => {
+      if (type === null) {
+        throw new ModelError(
+          `${file}: the weight ${name} is no plain array of numbers (a quantised, sparse or complex one); ` +
+            "convert it to float32 before the export",
+        );
+      }
+      const stored = array.stored();
+      const last = shape.reduce((end, size, axis) => end + (size - 1) * strides[axis], offset);
+      const elements = shape.reduce((product, size) => product * size, 1);
+      const available = stored.size / type.bytes;
+      if (elements > 0 && (last >= available || elements > available + MOST_REPEATED)) {
+        throw new ModelError(
+          `${file}: the weight ${name} of shape [${shape.join(",")}] does not fit its file, which has ${stored.size} ` +
+            `bytes; ${AGAIN}`,
+        );
+      }
+      return readElements(stored, type, { name, shape, strides, offset });
+    },
+  };
 }

@@ -32,8 +32,18 @@ export interface Weight {
   readonly tensor: Tensor;
 }
 
-/** The program's weights, out of what the archive stores. */
+/** The program's weights, out of what the archive stores: those of one place have the name of the first of them. */
 export function weightsOf(program: Program, stored: ReadonlyMap<string, StoredWeight>): Weight[] {
+  const kinds = new Map(
+    program.inputs.flatMap((spec) => (spec.kind === "user" ? [] : [[spec.name, spec.kind] as const])),
+  );
+  const names = new Map<string, string>();
+  for (const { name, place } of stored.values()) {
+    // A program may name only one of them, which need not be the first
+    for (const kind of [kinds.get(name) ?? (["parameter", "buffer"] as const)].flat()) {
+      if (!names.has(`${kind} ${place}`)) names.set(`${kind} ${place}`, name);
+    }
+  }
   const read = new Map<string, Tensor>();
   return program.inputs.flatMap((spec): Weight[] => {
     if (spec.kind === "user") return [];
@@ -52,10 +62,10 @@ export function weightsOf(program: Program, stored: ReadonlyMap<string, StoredWe
         `${spec.name} has the shape [${tensor.shape.join(",")}] where the program says [${shape.join(",")}]; export the model again`,
       );
     }
+    const { place, requiresGrad: trainable } = weight;
     const role = spec.kind === "parameter" && !isFloat(tensor.dtype) ? "buffer" : spec.kind;
-    return [
-      { argument: spec.argument, role, name: spec.name, place: weight.place, trainable: weight.requiresGrad, tensor },
-    ];
+    const name = names.get(`${spec.kind} ${place}`) ?? spec.name;
+    return [{ argument: spec.argument, role, name, place, trainable, tensor }];
   });
 }
 
@@ -100,7 +110,7 @@ export async function assembleModel({ file, program, weights, options, batch }: 
     format: "torch-export",
     source: null,
     files: [file],
-    framework: `PyTorch ${program.torchVersion}`,
+    framework: `PyTorch ${program.torchVersion}`.trim(),
     graph,
     inputs: layout.inputs.map(({ name, shape, dtype }): Port => ({ name, shape, dtype })),
     outputs: graph.outputs.map(({ shape, dtype }, index): Port => ({

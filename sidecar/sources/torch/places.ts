@@ -73,8 +73,13 @@ export function callersOf(node: ProgramNode, depth: number): Source[] {
       .map(sourceOf);
   }
   const forwards = frames.flatMap(({ name }, index) => (name === "forward" ? [index] : []));
-  const isOnePerModule = forwards.length === modulesOf(node).length;
-  const own = isOnePerModule && forwards[depth] > 0 ? forwards[depth] : frames.length;
+  const modules = modulesOf(node);
+  // Some versions leave out the frames of PyTorch's own modules
+  const shown = [modules, modules.map((module) => (module.type.startsWith("torch.") ? null : module))].find(
+    (each) => each.filter((module) => module !== null).length === forwards.length,
+  );
+  const before = shown?.slice(0, depth).filter((module) => module !== null).length ?? 0;
+  const own = before > 0 ? (forwards[before] ?? frames.length) : frames.length;
   return frames
     .slice(0, own)
     .filter(({ isUsers }) => isUsers)

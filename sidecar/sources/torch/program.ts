@@ -62,21 +62,18 @@ export interface Program {
   readonly ranges: ReadonlyMap<string, { readonly min: number; readonly max: number }>;
   /** Whether it is made of core operators: what torch.export gives first has the dialect TRAINING. */
   readonly isDecomposed: boolean;
-  /** "2.13.0" */
+  /** "2.13.0"; empty where it is not said. */
   readonly torchVersion: string;
 }
 
-/** The first version of the format with one file for each weight. */
-const SCHEMA_MAJOR = 8;
+/** The schema's versions that are read. What differs between them has no bearing on what is read here, or is left out. */
+const [FIRST_MAJOR, LAST_MAJOR] = [5, 8];
 /** Graphs within graphs. */
 const DEEPEST = 20;
 
 export function readProgram(json: unknown): Program {
   const top = object(json, "the program");
-  const { major } = object(top.schema_version, "schema_version");
-  if (integer(major, "schema_version") !== SCHEMA_MAJOR) {
-    throw new Unexpected(`its schema version is ${String(major)}, and version ${SCHEMA_MAJOR} can be read`);
-  }
+  expectVersion(top.schema_version);
   const module = object(top.graph_module, "graph_module");
   const hints = new Map<string, number>();
   const graph = readGraph(module.graph, hints, 0);
@@ -104,6 +101,16 @@ export function readProgram(json: unknown): Program {
     isDecomposed: !list(top.verifiers ?? [], "verifiers").includes("TRAINING"),
     torchVersion: text(top.torch_version ?? "", "torch_version").replace(/\+.*$/, ""),
   };
+}
+
+function expectVersion(version: unknown): void {
+  // Versions 1 and 2 are numbers
+  const major =
+    typeof version === "number" ? version : integer(object(version, "schema_version").major, "schema_version");
+  if (major < FIRST_MAJOR) throw new Unexpected(`it was saved by a PyTorch before 2.4 (schema version ${major})`);
+  if (major > LAST_MAJOR) {
+    throw new Unexpected(`its schema version is ${major}, and versions ${FIRST_MAJOR} to ${LAST_MAJOR} can be read`);
+  }
 }
 
 function outputTree(calls: unknown): string | null {
