@@ -225,7 +225,7 @@ describe.skipIf(python === undefined)("models of Python files", () => {
       write("old/torch/__init__.py", '__version__ = "2.3.1+cu121"\n');
       process.env.PYTHONPATH = join(folder, "old");
       expect(await refused(net, ["input=N,2"])).toBe(
-        `PyTorch 2.3.1+cu121 of ${python} is too old to export models from; install 2.6 or later there, or give another Python with --python`,
+        `PyTorch 2.3.1+cu121 of ${python} is too old to export models from; install 2.4 or later there, or give another Python with --python`,
       );
     });
 

@@ -35,7 +35,7 @@ import warnings
 import weakref
 from unittest import mock
 
-OLDEST = (2, 6)
+OLDEST = (2, 4)
 SETUP = "install it with pip install torch, or give the Python that has it with --python"
 
 
@@ -330,7 +330,9 @@ def export(torch, model, inputs, file):
     except Exception as error:
         shapes = " and ".join("%s of shape %s" % (name, list(tensor.shape)) for name, tensor in two.items())
         raise raised("forward, with %s," % shapes, error, "correct the line, or --input")
-    dynamic = {each["name"]: {0: torch.export.Dim.DYNAMIC} if each["batched"] else None for each in inputs}
+    # Before 2.6 an open extent has to have a name
+    extent = getattr(torch.export.Dim, "DYNAMIC", None) or torch.export.Dim("examples")
+    dynamic = {each["name"]: {0: extent} if each["batched"] else None for each in inputs}
     try:
         program = exported(torch, model, two, dynamic if is_batched else None)
         note = None
