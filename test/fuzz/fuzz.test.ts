@@ -37,6 +37,10 @@ describe.skipIf(python === undefined)("mutated files", () => {
       await promisify(execFile)(python!, [script, folder], { maxBuffer: 1 << 26 });
     }
     copyFileSync("test/e2e/fixtures/models/saved/model.json", join(folder, "model.json"));
+    const older = "test/torch/fixtures/torch_2_6_0";
+    for (const name of readdirSync(older).filter((name) => name.endsWith(".pt2"))) {
+      copyFileSync(join(older, name), join(folder, `older-${name}`));
+    }
     mkdirSync(kept, { recursive: true });
     // Beside the file that is read, where its weights are looked for
     copyFileSync("test/e2e/fixtures/models/saved/weights.bin", join(kept, "weights.bin"));
