@@ -61,8 +61,8 @@ export function pushInto(
   });
 
   for (const equation of graph.equations) {
+    if (!equation.inputs.some((input) => tangentOf.has(input))) continue;
     const inputTangents = equation.inputs.map((input) => tangentOf.get(input) ?? null);
-    if (inputTangents.every((tangent) => tangent === null)) continue;
     builder.at(equation.source, () => {
       const primals = equation.inputs.map((input) => primalOf.get(input)!);
       const outputs = equation.outputs.map((output) => primalOf.get(output)!);

@@ -73,10 +73,7 @@ export function optimised(step: Session, graph: Graph, fixed: ReadonlySet<Value>
   for (const { opType, name, input, output } of nodes) {
     if (views.has(opType) || fused.has(name)) viewed.set(output[0], ownerOf(input[0]));
   }
-  const age = new Map(
-    [...nodes.filter((node) => !sunk.added.includes(node)), ...sunk.added].map((node, index) => [node, index]),
-  );
-  const executed = executionOrder(nodes, age, made, fused).filter(({ name }) => !fused.has(name));
+  const executed = executionOrder(nodes, agesOf(nodes, sunk.added), made, fused).filter(({ name }) => !fused.has(name));
   return { executed, viewed, given: new Set([...given, ...constant]), types };
 }
 
@@ -96,33 +93,65 @@ function fusedTransposes(nodes: readonly OnnxNode[], given: ReadonlySet<string>)
   return fused;
 }
 
+/** When each node was made: those that are there from the start first. */
+function agesOf(nodes: readonly OnnxNode[], added: readonly OnnxNode[]): number[] {
+  const places = new Map(added.map((node) => [node, -1]));
+  let next = 0;
+  const ages = nodes.map((node, place) => {
+    if (!places.has(node)) return next++;
+    places.set(node, place);
+    return 0;
+  });
+  for (const place of places.values()) ages[place] = next++;
+  return ages;
+}
+
+/** Nodes as places in a list: which ones make what each of them reads, and of which nothing is read. */
+interface Wiring {
+  readonly makers: readonly (readonly number[])[];
+  readonly last: readonly number[];
+}
+
+function wiringOf(nodes: readonly OnnxNode[]): Wiring {
+  const producers = new Map<string, number>();
+  nodes.forEach(({ output }, place) => {
+    for (const name of output) producers.set(name, place);
+  });
+  const isRead = new Set<number>();
+  const makers = nodes.map(({ input }) => {
+    const found: number[] = [];
+    for (const name of input) {
+      const place = producers.get(name);
+      if (place !== undefined && !found.includes(place)) found.push(place);
+    }
+    for (const place of found) isRead.add(place);
+    return found;
+  });
+  return { makers, last: nodes.map((_, place) => place).filter((place) => !isRead.has(place)) };
+}
+
 /**
  * onnxruntime's order: from the last nodes backwards, depth first, and of several nodes the one made last first.
  *
  * @param made when each node was made
  */
-function inOrder(nodes: readonly OnnxNode[], made: ReadonlyMap<OnnxNode, number>): OnnxNode[] {
-  const producers = new Map<string, OnnxNode>();
-  for (const node of nodes) for (const name of node.output) producers.set(name, node);
-  const byAge = (a: OnnxNode, b: OnnxNode): number => made.get(a)! - made.get(b)!;
-  const isRead = new Set(nodes.flatMap(({ input }) => input));
-  const stack = nodes
-    .filter(({ output }) => !output.some((name) => isRead.has(name)))
-    .sort(byAge)
-    .map((node) => ({ node, leave: false }));
-  const visited = new Set<OnnxNode>();
-  const order: OnnxNode[] = [];
+function inOrder({ makers, last }: Wiring, made: readonly number[]): number[] {
+  const byAge = (a: number, b: number): number => made[a] - made[b];
+  const stack = [...last].sort(byAge);
+  const visited = new Uint8Array(made.length);
+  const order: number[] = [];
   while (stack.length > 0) {
-    const { node, leave } = stack.pop()!;
-    if (leave) {
-      order.push(node);
+    const place = stack.pop()!;
+    // Below zero: all that it reads is in the order
+    if (place < 0) {
+      order.push(~place);
       continue;
     }
-    if (visited.has(node)) continue;
-    visited.add(node);
-    stack.push({ node, leave: true });
-    const before = new Set(node.input.flatMap((name) => producers.get(name) ?? []));
-    for (const input of [...before].sort(byAge)) if (!visited.has(input)) stack.push({ node: input, leave: false });
+    if (visited[place]) continue;
+    visited[place] = 1;
+    stack.push(~place);
+    const before = makers[place];
+    for (const maker of before.length > 1 ? [...before].sort(byAge) : before) if (!visited[maker]) stack.push(maker);
   }
   return order;
 }
@@ -130,21 +159,25 @@ function inOrder(nodes: readonly OnnxNode[], made: ReadonlyMap<OnnxNode, number>
 /**
  * Matrix products with fused transposes, and what else an optimisation puts in, are new nodes, made in the order in which
  * the old ones would have run.
+ *
+ * @param ages when each node was made
  */
 function executionOrder(
   nodes: readonly OnnxNode[],
-  age: ReadonlyMap<OnnxNode, number>,
+  ages: readonly number[],
   replaced: ReadonlySet<OnnxNode>,
   fused: ReadonlySet<string>,
 ): OnnxNode[] {
-  const made = new Map(age);
+  const wiring = wiringOf(nodes);
+  const made = [...ages];
   const transposed = new Set(nodes.filter(({ name }) => fused.has(name)).map(({ output }) => output[0]));
   let latest = nodes.length;
-  for (const node of inOrder(nodes, made)) {
+  for (const place of inOrder(wiring, ages)) {
+    const node = nodes[place];
     const isFused = node.opType === "MatMul" && node.input.some((name) => transposed.has(name));
-    if (isFused || replaced.has(node)) made.set(node, latest++);
+    if (isFused || replaced.has(node)) made[place] = latest++;
   }
-  return inOrder(nodes, made);
+  return inOrder(wiring, made).map((place) => nodes[place]);
 }
 
 /** Channels come in blocks of so many, on processors with AVX-512 and on others. */

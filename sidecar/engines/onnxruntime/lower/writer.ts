@@ -17,6 +17,18 @@ export interface Ref {
 
 /** Attribute values; an integer number is an `int`, `{ f }` a float. */
 type AttributeValue = number | readonly number[] | string | { f: number };
+type NodeAttributes = Readonly<Record<string, AttributeValue>>;
+const noAttributes: NodeAttributes = {};
+
+function keyOf(opType: string, inputs: readonly (Ref | null)[], attributes: NodeAttributes): string {
+  let key = opType;
+  for (const input of inputs) key += `,${input === null ? "" : input.name}`;
+  for (const name in attributes) {
+    const value = attributes[name];
+    key += `;${name}=${typeof value === "object" && "f" in value ? value.f : String(value)}`;
+  }
+  return key;
+}
 
 /** What made a Ref, where a later node could do without it. */
 type Origin = { op: "Transpose"; from: Ref; permutation: readonly number[] } | { op: "Reshape"; from: Ref };
@@ -45,7 +57,7 @@ export class Writer {
     inputs: readonly (Ref | null)[],
     shape: Shape,
     type: OnnxType,
-    attributes: Record<string, AttributeValue> = {},
+    attributes: NodeAttributes = noAttributes,
     domain?: string,
   ): Ref {
     return this.nodeWithOutputs(opType, inputs, [{ shape, type }], attributes, domain)[0];
@@ -56,25 +68,26 @@ export class Writer {
     opType: string,
     inputs: readonly (Ref | null)[],
     outputs: readonly { shape: Shape; type: OnnxType }[],
-    attributes: Record<string, AttributeValue> = {},
+    attributes: NodeAttributes = noAttributes,
     domain?: string,
   ): Ref[] {
     // The same operation on the same operands is made once.
-    const key = `${opType}(${inputs.map((input) => input?.name ?? "").join()})${JSON.stringify(attributes)}`;
+    const key = keyOf(opType, inputs, attributes);
     if (outputs.length === 1) {
       const known = this.cache.get(key);
       if (known) return [known];
     }
-    const refs = outputs.map((output): Ref => ({ ...output, name: `t${this.count++}` }));
+    const refs = outputs.map(({ shape, type }): Ref => ({ name: `t${this.count++}`, shape, type }));
     for (const ref of refs) this.types.set(ref.name, ref);
-    this.nodes.push({
+    const node: OnnxNode = {
       opType,
       name: `${this.label}/${this.nodes.length}`,
       input: inputs.map((input) => input?.name ?? ""),
       output: refs.map((ref) => ref.name),
       attribute: Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value)),
-      ...(domain === undefined ? {} : { domain }),
-    });
+    };
+    if (domain !== undefined) node.domain = domain;
+    this.nodes.push(node);
     if (outputs.length === 1) this.cache.set(key, refs[0]);
     return refs;
   }
@@ -130,7 +143,7 @@ export class Writer {
 
   /** The same tensor under a name of its own. */
   copy(x: Ref): Ref {
-    const ref = { ...x, name: `t${this.count++}` };
+    const ref: Ref = { name: `t${this.count++}`, shape: x.shape, type: x.type };
     this.types.set(ref.name, ref);
     const node = {
       opType: "Identity",
@@ -375,11 +388,13 @@ export function longestSum(extent: number, others: number): number {
 
 export function broadcastShape(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
-  return range(rank).map((axis) => {
-    const x = a[axis - rank + a.length] ?? 1;
-    const y = b[axis - rank + b.length] ?? 1;
-    return x === 1 ? y : x;
-  });
+  const shape: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const x = axis < rank - a.length ? 1 : a[axis - rank + a.length];
+    const y = axis < rank - b.length ? 1 : b[axis - rank + b.length];
+    shape.push(x === 1 ? y : x);
+  }
+  return shape;
 }
 
 function typed(type: OnnxType, elements: readonly number[]): TypedArray | BigInt64Array {
