@@ -46,24 +46,20 @@ export const views = new Set(["Reshape", "Identity"]);
 /** @param fixed arguments that are known when sessions are made */
 export function optimised(step: Session, graph: Graph, fixed: ReadonlySet<Value>): Optimised {
   const lowered = lowerPiece(step.equations, step.inputs, step.outputs, graph.constants, "cpu");
-  const types = new Map<string, ArrayType>(lowered.types);
+  const types: Map<string, ArrayType> = lowered.types;
   step.inputs.forEach(({ shape, dtype }, index) => types.set(`x${index}`, { shape, type: dtype }));
-  const typeOf = (name: string): ArrayType | undefined => types.get(name);
 
   const constant = new Set(lowered.model.graph.initializer.map(({ name }) => name!));
   step.inputs.forEach((value, index) => {
     if (fixed.has(value)) constant.add(`x${index}`);
   });
+  const isKnown = (name: string): boolean => name === "" || constant.has(name);
+  const isSmall = (name: string): boolean => arrayBytes(types.get(name)) <= largestFolded;
   for (const { input, output } of lowered.model.graph.node) {
-    const folds = input.every((name) => name === "" || constant.has(name));
-    if (folds && output.every((name) => arrayBytes(typeOf(name)) <= largestFolded)) {
-      for (const name of output) constant.add(name);
-    }
+    if (input.every(isKnown) && output.every(isSmall)) for (const name of output) constant.add(name);
   }
   const given = new Set([...lowered.outputs.map(({ name }) => name), ...step.inputs.map((_, index) => `x${index}`)]);
-  const live = lowered.model.graph.node.filter(
-    ({ output }) => output[0] !== sentinel && !output.every((name) => constant.has(name)),
-  );
+  const live = lowered.model.graph.node.filter(({ output }) => output[0] !== sentinel && !output.every(isKnown));
   const initializers = new Map(lowered.model.graph.initializer.map((tensor) => [tensor.name!, tensor]));
   const sunk = sinkTransposes(live, constant, given, initializers, types);
   const viewed = new Map<string, string>();
@@ -79,16 +75,19 @@ export function optimised(step: Session, graph: Graph, fixed: ReadonlySet<Value>
 
 /** Transposes of the last two axes that onnxruntime makes part of the matrix products that read them. */
 function fusedTransposes(nodes: readonly OnnxNode[], given: ReadonlySet<string>): Set<string> {
-  const readers = readersOf(nodes);
+  /** What is read by matrix products, and what by anything else. */
+  const [inProducts, elsewhere] = [new Set<string>(), new Set<string>()];
+  for (const { opType, input } of nodes)
+    for (const name of input) (opType === "MatMul" ? inProducts : elsewhere).add(name);
   const fused = new Set<string>();
   for (const node of nodes) {
-    if (node.opType !== "Transpose" || given.has(node.output[0])) continue;
+    const [output] = node.output;
+    if (node.opType !== "Transpose" || given.has(output)) continue;
     const permutation = permutationOf(node);
     const rank = permutation.length;
     const swapsLast =
       permutation.slice(0, -2).every((axis, index) => axis === index) && permutation[rank - 1] === rank - 2;
-    const users = readers.get(node.output[0]) ?? [];
-    if (swapsLast && users.length > 0 && users.every(({ opType }) => opType === "MatMul")) fused.add(node.name);
+    if (swapsLast && inProducts.has(output) && !elsewhere.has(output)) fused.add(node.name);
   }
   return fused;
 }
@@ -192,7 +191,8 @@ function blockedConvolutions(
   constant: ReadonlySet<string>,
   types: Map<string, ArrayType>,
 ): { nodes: OnnxNode[]; made: Set<OnnxNode> } {
-  const producers = new Map(nodes.map((node) => [node.output[0], node]));
+  const producers = new Map<string, OnnxNode>();
+  for (const node of nodes) producers.set(node.output[0], node);
   const made = new Set<OnnxNode>();
   const result: OnnxNode[] = [];
   for (const node of nodes) {
@@ -233,16 +233,4 @@ function blockedConvolutions(
 
 function reordering(name: string, from: string, to: string): OnnxNode {
   return { opType: "Reorder", name, input: [from], output: [to], attribute: [] };
-}
-
-function readersOf(nodes: readonly OnnxNode[]): Map<string, OnnxNode[]> {
-  const readers = new Map<string, OnnxNode[]>();
-  for (const node of nodes) {
-    for (const name of node.input) {
-      const known = readers.get(name);
-      if (known) known.push(node);
-      else readers.set(name, [node]);
-    }
-  }
-  return readers;
 }
