@@ -60,8 +60,9 @@ export function pushInto(
     if (tangent !== null) tangentOf.set(value, tangent);
   });
 
+  const hasTangent = (value: Value): boolean => tangentOf.has(value);
   for (const equation of graph.equations) {
-    if (!equation.inputs.some((input) => tangentOf.has(input))) continue;
+    if (!equation.inputs.some(hasTangent)) continue;
     const inputTangents = equation.inputs.map((input) => tangentOf.get(input) ?? null);
     builder.at(equation.source, () => {
       const primals = equation.inputs.map((input) => primalOf.get(input)!);
