@@ -1,7 +1,10 @@
 import { version } from "../package.json";
-import { commands, runCommand, UsageError } from "./cli/commands";
+import type { PlannedKernels } from "./analysis/ntk";
+import type { PlannedModel } from "./analysis/strategies";
+import { commands, runCommand, UsageError, type Programs } from "./cli/commands";
 import { EngineError } from "./engines/engine";
 import { ModelError } from "./graph/errors";
+import { Planning } from "./server/planning";
 import { MemoryError } from "./worker/memory";
 
 /** The command line `kernelscope`. Exit codes: 0 done, 1 the model or the data, 2 misuse, 3 it would not fit in memory, 4 an engine failed. */
@@ -20,7 +23,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   try {
     // The server is a program of its own, which the other commands do without
-    await runCommand(args, { serve: async (options) => (await import("./server.js")).serve(options) });
+    await runCommand(args, { serve: async (options) => (await import("./server.js")).serve(options), planKernels });
     return 0;
   } catch (error) {
     if (error instanceof UsageError) return fail(error.message, 2);
@@ -28,6 +31,18 @@ async function main(args: readonly string[]): Promise<number> {
     if (error instanceof MemoryError) return fail(error.message, 3);
     if (error instanceof EngineError) return fail(error.message, 4);
     throw error;
+  }
+}
+
+async function planKernels(
+  model: PlannedModel,
+  options: Parameters<Programs["planKernels"]>[1],
+): Promise<PlannedKernels> {
+  const planning = new Planning(true);
+  try {
+    return await planning.planKernels("the model", model, { ...options, signal: new AbortController().signal });
+  } finally {
+    planning.dispose();
   }
 }
 

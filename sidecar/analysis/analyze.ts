@@ -4,10 +4,10 @@ import { finish } from "../planner/strategies";
 import type { Model } from "../sources/model";
 import { formatBytes, formatCount } from "../protocol/text";
 import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis } from "../protocol/analysis";
-import { noKernels, planningKernels } from "./ntk";
+import { noKernels, planningKernels, type PlannedKernels } from "./ntk";
 import { placeOn } from "./place";
 import { placeOf } from "./source";
-import { graphsOf, notPlanned, planning, trainableOf } from "./strategies";
+import { graphsOf, notPlanned, planning, trainableOf, type Planned } from "./strategies";
 
 export interface AnalyzeOptions {
   /** Number of examples. */
@@ -32,6 +32,29 @@ export function withoutParameters<T extends Pick<Model, "parameters">>(model: T,
 export function analyze(whole: Model, options: AnalyzeOptions): Analysis {
   const { batch, device, plan = true, exclude = [] } = options;
   const model = withoutParameters(whole, exclude);
+  const planned = plan ? planStrategies(model, options) : notPlanned;
+  // Where there is no Jacobian, that is told already
+  const kernels = planned.strategies.length > 0 ? finish(planningKernels(model, batch, placeOn(device))) : noKernels;
+  return analysisOf(whole, options, planned, kernels);
+}
+
+/** As `analyze`, where somebody plans the kernels meanwhile. */
+export async function analyzeBeside(
+  model: Model,
+  options: Pick<AnalyzeOptions, "batch" | "device">,
+  kernels: Promise<PlannedKernels>,
+): Promise<Analysis> {
+  const planned = planStrategies(model, options);
+  return analysisOf(model, options, planned, planned.strategies.length > 0 ? await kernels : noKernels);
+}
+
+function planStrategies(model: Model, { batch, device }: AnalyzeOptions): Planned {
+  return finish(planning(model, graphsOf(model, batch), placeOn(device)));
+}
+
+function analysisOf(whole: Model, options: AnalyzeOptions, planned: Planned, kernels: PlannedKernels): Analysis {
+  const { batch, device, exclude = [] } = options;
+  const model = withoutParameters(whole, exclude);
   const outputShape = outputShapeOf(model, batch);
   const differentiable = model.outputs.filter(({ dtype }) => isFloat(dtype));
   const bytesEach = Math.max(0, ...differentiable.map(({ dtype }) => bytesPerElement[dtype]));
@@ -51,10 +74,6 @@ export function analyze(whole: Model, options: AnalyzeOptions): Analysis {
   });
   const total = jacobianShape(model, batch);
   const bytes = sizeOf(total) * bytesEach;
-  const place = placeOn(device);
-  const planned = plan ? finish(planning(model, graphsOf(model, batch), place)) : notPlanned;
-  // Where there is no Jacobian, that is told already
-  const kernels = planned.strategies.length > 0 ? finish(planningKernels(model, batch, place)) : noKernels;
   return {
     model: {
       file: model.file,

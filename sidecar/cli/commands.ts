@@ -1,6 +1,8 @@
 import { constants } from "node:os";
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { analyze } from "../analysis/analyze";
+import { analyzeBeside } from "../analysis/analyze";
+import type { PlannedKernels } from "../analysis/ntk";
+import type { PlannedModel } from "../analysis/strategies";
 import { detectDevice, detectDevices, namedDevice, parseMemory, type Device } from "../devices/detect";
 import { engineNames, type EngineName } from "../engines";
 import { ownTensorFlowFolder } from "../engines/tensorflow/find";
@@ -40,6 +42,11 @@ interface Command {
 export interface Programs {
   /** Listens until the process ends; fails where it cannot. Port 0 is any that is free. */
   serve(options: { readonly port: number; readonly untilInputEnds: boolean }): Promise<never>;
+  /** Plans kernels in a thread of their own. */
+  planKernels(
+    model: PlannedModel,
+    options: { readonly batch: number; readonly device: Device },
+  ): Promise<PlannedKernels>;
 }
 
 /** What a timer of Node's can count. */
@@ -75,7 +82,7 @@ export const commands: Record<string, Command> = {
       memory: string,
       ...ofEveryModel,
     },
-    async run(options, positionals) {
+    async run(options, positionals, programs) {
       const batch = wholeNumber("--batch", options.batch) ?? 1;
       const device = deviceOf(options);
       const request = {
@@ -87,7 +94,9 @@ export const commands: Record<string, Command> = {
         batch,
       };
       const model = await ask<"trace">({ kind: "trace", model: request }, workerOptions(options));
-      const analysis = analyze({ ...model, weights: {} }, { batch, device });
+      // Kernels on one core, strategies on another: each takes about half of the time
+      const kernels = programs.planKernels(model, { batch, device });
+      const analysis = await analyzeBeside({ ...model, weights: {} }, { batch, device }, kernels);
       print(options, analysis, () => analysisText(analysis));
     },
   },

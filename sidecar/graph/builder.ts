@@ -60,10 +60,15 @@ export class Builder {
     return value;
   }
 
-  /** Takes over equations and constants that another builder collected. */
-  append(equations: readonly Equation[], constants: readonly Constant[]): void {
-    this.equations.push(...equations);
-    this.constants.push(...constants);
+  /**
+   * Takes over equations and constants that another builder collected.
+   *
+   * @returns what stands for their values here, where that is not the value itself
+   */
+  append(equations: readonly Equation[], constants: readonly Constant[]): ReadonlyMap<Value, Value> {
+    for (const equation of equations) this.equations.push(equation);
+    for (const constant of constants) this.constants.push(constant);
+    return new Map();
   }
 
   build(parts: {

@@ -1,5 +1,5 @@
 import type { Builder } from "./builder";
-import { argumentsOf, type Graph, type Value } from "./graph";
+import { argumentsOf, type Equation, type Graph, type Value } from "./graph";
 
 /**
  * Emits a graph's equations into a builder, with `values` for its arguments (inputs, parameters, buffers in order), and
@@ -13,11 +13,16 @@ export function inline(builder: Builder, graph: Graph, values: readonly Value[])
   const known = new Map<Value, Value>();
   members.forEach((member, index) => known.set(member.value, values[index]));
   for (const { value, data } of graph.constants) known.set(value, builder.constant(data, value.shape, value.dtype));
-  for (const equation of graph.equations) {
-    const inputs = equation.inputs.map((input) => known.get(input)!);
-    const emit = () => builder.emit(equation.primitive, inputs, equation.attributes);
-    const outputs = equation.source ? builder.at(equation.source, emit) : emit();
-    equation.outputs.forEach((output, index) => known.set(output, outputs[index]));
-  }
+  inlineEquations(builder, graph.equations, known);
   return graph.outputs.map((output) => known.get(output)!);
+}
+
+/** The same with equations. `known` says what values are in the builder, where they are not themselves, and gets to know theirs. */
+export function inlineEquations(builder: Builder, equations: readonly Equation[], known: Map<Value, Value>): void {
+  for (const { primitive, inputs, attributes, outputs, source } of equations) {
+    const operands = inputs.map((input) => known.get(input) ?? input);
+    const emit = () => builder.emit(primitive, operands, attributes);
+    const emitted = source ? builder.at(source, emit) : emit();
+    outputs.forEach((output, index) => known.set(output, emitted[index]));
+  }
 }

@@ -42,7 +42,9 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
 }
 
 export function formatShape(shape: Shape): string {
@@ -65,5 +67,7 @@ export function newArray(dtype: DType, size: number): TypedArray {
 
 /** `0, 1, ..., count - 1` */
 export function range(count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index);
+  const numbers: number[] = [];
+  for (let index = 0; index < count; index++) numbers.push(index);
+  return numbers;
 }

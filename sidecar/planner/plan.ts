@@ -66,9 +66,10 @@ export function allocatedBytes(value: Value): number {
 export function plan(graph: Graph): Plan {
   const argumentBytes = argumentsOf(graph).reduce((sum, { value }) => sum + allocatedBytes(value), 0);
   const constantBytes = constantsOf(graph);
+  const ownerOf = owners(graph);
   const walk = new Walk();
-  walk.follow(graph, argumentBytes + constantBytes, 0);
-  const { timeline, buffers } = walk;
+  walk.follow(graph, ownerOf, argumentBytes + constantBytes, 0);
+  const { timeline } = walk;
   const peakBytes = timeline.reduce((most, { liveBytes }) => Math.max(most, liveBytes), argumentBytes + constantBytes);
   const fullest = timeline.findIndex(({ liveBytes }) => liveBytes === peakBytes);
   const isThere = ({ from, to }: PlannedBuffer): boolean => from <= fullest && fullest <= to;
@@ -76,12 +77,13 @@ export function plan(graph: Graph): Plan {
     peakBytes,
     argumentBytes,
     constantBytes,
-    resultBytes: resultBytesOf(graph),
+    resultBytes: resultBytesOf(graph, ownerOf),
     flops: flopsOf(graph),
     movedBytes: movedBytesOf(graph),
     timeline,
     // Of equally large ones, those of the fullest moment first, then what is made last
-    largest: buffers
+    largest: walk
+      .largest(mostBuffers)
       .sort((a, b) => b.bytes - a.bytes || Number(isThere(b)) - Number(isThere(a)) || b.from - a.from)
       .slice(0, mostBuffers),
   };
@@ -111,10 +113,9 @@ function constantsOf(graph: Graph, counted = new Set<TypedArray>()): number {
   return bytes;
 }
 
-function resultBytesOf(graph: Graph): number {
-  const ownerOf = owners(graph);
-  const made = new Set<Value>(graph.equations.flatMap(({ outputs }) => outputs));
-  const results = new Set(graph.outputs.map(ownerOf).filter((value) => made.has(value)));
+function resultBytesOf(graph: Graph, ownerOf: (value: Value) => Value): number {
+  const given = new Set<Value>([...argumentsOf(graph), ...graph.constants].map(({ value }) => value));
+  const results = new Set(graph.outputs.map(ownerOf).filter((value) => !given.has(value)));
   return [...results].reduce((sum, value) => sum + allocatedBytes(value), 0);
 }
 
@@ -126,64 +127,92 @@ function movedBytesOf(graph: Graph): number {
       const { body, length } = attributes as MapAttributes;
       bytes += length * movedBytesOf(body);
     } else {
-      for (const value of [...inputs, ...outputs]) bytes += bytesOf(value);
+      for (const value of inputs) bytes += bytesOf(value);
+      for (const value of outputs) bytes += bytesOf(value);
     }
   }
   return bytes;
 }
 
+/** An array from when it is made to when it is let go of. */
+interface Life {
+  readonly value: Value;
+  readonly equation: Equation;
+  readonly bytes: number;
+  readonly output: number | null;
+  readonly from: number;
+  to: number;
+}
+
 /** Goes through a graph and the bodies of the loops in it. */
 class Walk {
   readonly timeline: Moment[] = [];
-  readonly buffers: PlannedBuffer[] = [];
+  private readonly lives: Life[] = [];
 
   /** @param held bytes that are there all the while the graph runs */
-  follow(graph: Graph, held: number, depth: number): void {
-    const ownerOf = owners(graph);
-    const outputs = graph.outputs.map(ownerOf);
+  follow(graph: Graph, ownerOf: (value: Value) => Value, held: number, depth: number): void {
+    const outputs = new Map<Value, number>();
+    graph.outputs.forEach((output, index) => {
+      const owner = ownerOf(output);
+      if (!outputs.has(owner)) outputs.set(owner, index);
+    });
     const lastUse = lastUses(graph, ownerOf);
-    const freed = new Map<number, Value[]>();
+    const freed: (Value[] | undefined)[] = [];
     for (const [value, index] of lastUse) {
-      const known = freed.get(index);
+      const known = freed[index];
       if (known) known.push(value);
-      else freed.set(index, [value]);
+      else freed[index] = [value];
     }
-    const begun = new Map<Value, { equation: Equation; moment: number }>();
-    const finish = (value: Value): void => {
-      const { equation, moment } = begun.get(value)!;
-      const { shape, dtype } = value;
-      const output = outputs.indexOf(value);
-      this.buffers.push({
-        bytes: allocatedBytes(value),
-        shape,
-        dtype,
-        operation: operationOf(equation),
-        source: sourceOf(equation, equation.outputs.indexOf(value)),
-        output: depth > 0 || output < 0 ? null : output,
-        from: moment,
-        to: this.timeline.length - 1,
-      });
+    const begun = new Map<Value, Life>();
+    const finish = (life: Life): void => {
+      life.to = this.timeline.length - 1;
+      this.lives.push(life);
     };
 
     let live = held;
     graph.equations.forEach((equation, index) => {
       if (equation.primitive !== "reshape") {
-        for (const output of equation.outputs) {
-          live += allocatedBytes(output);
-          begun.set(output, { equation, moment: this.timeline.length });
+        for (const value of equation.outputs) {
+          const bytes = allocatedBytes(value);
+          live += bytes;
+          const output = depth > 0 ? null : (outputs.get(value) ?? null);
+          const moment = this.timeline.length;
+          begun.set(value, { value, equation, bytes, output, from: moment, to: moment });
         }
       }
       if (equation.primitive === "map") {
-        this.follow((equation.attributes as MapAttributes).body, live, depth + 1);
+        const { body } = equation.attributes as MapAttributes;
+        this.follow(body, owners(body), live, depth + 1);
       }
       this.timeline.push({ liveBytes: live, operation: operationOf(equation), source: equation.source, depth });
-      for (const value of freed.get(index) ?? []) {
-        finish(value);
-        live -= allocatedBytes(value);
+      for (const value of freed[index] ?? []) {
+        const life = begun.get(value)!;
+        finish(life);
+        live -= life.bytes;
         begun.delete(value);
       }
     });
-    for (const value of begun.keys()) finish(value);
+    for (const life of begun.values()) finish(life);
+  }
+
+  /** At least so many of the arrays, or all: those that are as large as the last of so many, too. */
+  largest(count: number): PlannedBuffer[] {
+    const least =
+      Float64Array.from(this.lives, ({ bytes }) => bytes)
+        .sort()
+        .at(-count) ?? 0;
+    return this.lives
+      .filter(({ bytes }) => bytes >= least)
+      .map(({ value, equation, bytes, output, from, to }) => ({
+        bytes,
+        shape: value.shape,
+        dtype: value.dtype,
+        operation: operationOf(equation),
+        source: sourceOf(equation, equation.outputs.indexOf(value)),
+        output,
+        from,
+        to,
+      }));
   }
 }
 

@@ -15,7 +15,8 @@ export const noFlops = (): number => 0;
 /** Shape of elementwise operands: equal rank, extents equal or 1. */
 export function broadcastShapes(inputs: readonly Value[]): number[] {
   const rank = inputs[0].shape.length;
-  return range(rank).map((axis) => {
+  const extents: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
     let extent = 1;
     for (const input of inputs) {
       if (input.shape.length !== rank) {
@@ -27,8 +28,9 @@ export function broadcastShapes(inputs: readonly Value[]): number[] {
       }
       extent = input.shape[axis];
     }
-    return extent;
-  });
+    extents.push(extent);
+  }
+  return extents;
 }
 
 export function expectSameDType(inputs: readonly Value[]): void {

@@ -2,10 +2,9 @@ import type { Builder } from "../graph/builder";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
 import { isFloat, range, sizeOf, type Shape } from "../graph/types";
-import { newBuilder } from "../primitives";
 import type { LoopAxis } from "../primitives/attributes";
 import { convert, eq, iota, reshape, transpose, zerosLike } from "../primitives/ops";
-import { evaluateInto, linearizeInto, pushInto, simplify, vmap } from "../transforms";
+import { dropUnused, evaluateInto, linearizeInto, pushInto, SimplifyingBuilder, vmap } from "../transforms";
 import { inChunks, mapOver, vmapOver } from "./loops";
 
 /**
@@ -62,7 +61,7 @@ export function jacobianGraph(graph: Graph, options: JacobianOptions): JacobianG
       `${strategy} needs examples that are independent of one another: use the strategy jacrev or grad-loop`,
     );
   }
-  const builder = newBuilder();
+  const builder = new SimplifyingBuilder();
   const inputs = graph.inputs.map(({ name, value }): Argument => {
     return { name, value: { shape: coupled ? value.shape : [batch, ...value.shape], dtype: value.dtype } };
   });
@@ -97,7 +96,7 @@ export function jacobianGraph(graph: Graph, options: JacobianOptions): JacobianG
   );
   const rows = differentiable.flatMap((output) => emitters[strategy](builder, setting, output));
   const outputs = rows.map((value, index) => reshape(builder, value, blocks[index].shape));
-  return { graph: simplify(builder.build({ inputs, parameters, buffers, outputs })), blocks };
+  return { graph: dropUnused(builder.build({ inputs, parameters, buffers, outputs })), blocks };
 }
 
 /** What an emitter needs: the model, and the values of its arguments in the builder. */

@@ -3,7 +3,7 @@ import type { Graph, Value } from "../graph/graph";
 import { range } from "../graph/types";
 import type { LoopAxis } from "../primitives/attributes";
 import { concatenate, map, reshape, sliceAxis } from "../primitives/ops";
-import { simplify, vmapToFront } from "../transforms";
+import { simplify, vmapBodyToFront } from "../transforms";
 
 /**
  * Loops and vectorised loops written as closures: a body may use any value of the surrounding builder, and those values
@@ -12,15 +12,22 @@ import { simplify, vmapToFront } from "../transforms";
 
 type EmitBody = (body: Builder, slices: Value[]) => Value[];
 
+function emitInChild(
+  builder: Builder,
+  mapped: readonly Value[],
+  emitBody: EmitBody,
+): { body: Builder; slices: readonly Value[]; outputs: readonly Value[] } {
+  const body = builder.child();
+  const slices = mapped.map(({ shape, dtype }): Value => ({ shape: shape.slice(1), dtype }));
+  return { body, slices, outputs: emitBody(body, slices) };
+}
+
 function close(
   builder: Builder,
   mapped: readonly Value[],
   emitBody: EmitBody,
 ): { graph: Graph; captured: readonly Value[] } {
-  const body = builder.child();
-  const slices = mapped.map(({ shape, dtype }): Value => ({ shape: shape.slice(1), dtype }));
-  const outputs = emitBody(body, slices);
-
+  const { body, slices, outputs } = emitInChild(builder, mapped, emitBody);
   const own = new Set<Value>([...slices, ...body.constants.map(({ value }) => value)]);
   const captured = new Set<Value>();
   for (const equation of body.equations) {
@@ -60,9 +67,15 @@ export function vmapOver(
   emitBody: EmitBody,
   over: readonly LoopAxis[] = [],
 ): Value[] {
-  const { graph, captured } = close(builder, mapped, emitBody);
-  const axes = [...mapped.map(() => 0), ...captured.map(() => null)];
-  return vmapToFront(builder, graph, [...mapped, ...captured], axes, size, over);
+  const { body, slices, outputs } = emitInChild(builder, mapped, emitBody);
+  return vmapBodyToFront(
+    builder,
+    body,
+    new Map(slices.map((slice, index) => [slice, mapped[index]])),
+    outputs,
+    size,
+    over,
+  );
 }
 
 /**

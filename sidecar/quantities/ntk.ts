@@ -2,7 +2,6 @@ import type { Builder } from "../graph/builder";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
 import { isFloat, range, sizeOf, type DType, type Shape } from "../graph/types";
-import { newBuilder } from "../primitives";
 import {
   add,
   concatenate,
@@ -16,7 +15,7 @@ import {
   transpose,
   zerosLike,
 } from "../primitives/ops";
-import { evaluateInto, linearizeInto, pushInto, simplify } from "../transforms";
+import { dropUnused, evaluateInto, linearizeInto, pushInto, SimplifyingBuilder } from "../transforms";
 import { inOrderOfNeed } from "./order";
 import { vmapOver } from "./loops";
 import { chooseWays, type Way } from "./ntk-costs";
@@ -81,7 +80,7 @@ export function ntkGraph(graph: Graph, options: NtkOptions): NtkGraph {
   const outputs = differentiable(graph);
   const size = outputs.reduce((total, index) => total + sizeOf(graph.outputs[index].shape), 0);
   if (size === 0) throw new ModelError("the model has no floating-point output, so there is no kernel");
-  const builder = newBuilder();
+  const builder = new SimplifyingBuilder();
   const argument = (name: string, value: Value, batch: number): Argument => {
     return { name, value: { shape: [batch, ...value.shape], dtype: value.dtype } };
   };
@@ -109,7 +108,7 @@ export function ntkGraph(graph: Graph, options: NtkOptions): NtkGraph {
     buffers,
     outputs: [reshape(builder, emitted.kernel, shape), ...(emitted.norms === null ? [] : [emitted.norms])],
   });
-  return { graph: inOrderOfNeed(simplify(built)), shape, parameters: emitted.parameters, ways: emitted.ways };
+  return { graph: inOrderOfNeed(dropUnused(built)), shape, parameters: emitted.parameters, ways: emitted.ways };
 }
 
 interface Setting {

@@ -9,7 +9,11 @@ export function inOrderOfNeed(graph: Graph): Graph {
   const waiting = new Set<Equation>(graph.equations.filter(shrinks));
   const readers = new Map<Value, Equation[]>();
   for (const equation of waiting) {
-    for (const input of equation.inputs) readers.set(input, [...(readers.get(input) ?? []), equation]);
+    for (const input of equation.inputs) {
+      const known = readers.get(input);
+      if (known) known.push(equation);
+      else readers.set(input, [equation]);
+    }
   }
   const made = new Set<Value>();
   const known = new Set<Value>();

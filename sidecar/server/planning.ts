@@ -30,6 +30,9 @@ export class Planning {
   private readonly pending = new Map<number, Pending>();
   private count = 0;
 
+  /** @param holdsProcess whether the process goes on until the thread is disposed of, even where it does nothing else */
+  constructor(private readonly holdsProcess = false) {}
+
   /**
    * What each way to compute the Jacobian of a model takes.
    * @param key names the model; another one of the same name takes its place
@@ -103,7 +106,7 @@ export class Planning {
   private start(): Worker {
     const thread = new Worker(join(__dirname, "planning.js"));
     // The sidecar ends when its editor does, whatever is being planned
-    thread.unref();
+    if (!this.holdsProcess) thread.unref();
     thread.on("message", (message: FromPlanning) => {
       const asked = this.pending.get(message.id);
       if (message.kind === "part") asked?.onPart?.(message.planned);

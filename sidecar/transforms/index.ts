@@ -128,6 +128,6 @@ export { joinedIntoFirstAxis, registerBatchingRule, type BatchingRule } from "./
 export { followExamples, type Followed } from "./examples";
 export { flopsOf } from "./graph-transforms";
 export { evaluateInto, jvpInto, pushInto } from "./jvp";
-export { dropUnused, simplify } from "./simplify";
+export { dropUnused, simplify, SimplifyingBuilder } from "./simplify";
 export { linearizeInto } from "./vjp";
-export { vmapInto, vmapToFront } from "./vmap";
+export { vmapBodyToFront, vmapInto, vmapToFront } from "./vmap";

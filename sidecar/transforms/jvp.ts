@@ -60,9 +60,10 @@ export function pushInto(
     if (tangent !== null) tangentOf.set(value, tangent);
   });
 
+  const hasTangent = (value: Value): boolean => tangentOf.has(value);
   for (const equation of graph.equations) {
+    if (!equation.inputs.some(hasTangent)) continue;
     const inputTangents = equation.inputs.map((input) => tangentOf.get(input) ?? null);
-    if (inputTangents.every((tangent) => tangent === null)) continue;
     builder.at(equation.source, () => {
       const primals = equation.inputs.map((input) => primalOf.get(input)!);
       const outputs = equation.outputs.map((output) => primalOf.get(output)!);

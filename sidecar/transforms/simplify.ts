@@ -1,15 +1,21 @@
 import { Builder } from "../graph/builder";
-import type { Argument, Attributes, Equation, Graph, Value } from "../graph/graph";
-import { inline } from "../graph/inline";
+import type { Argument, Attributes, Constant, Equation, Graph, Value } from "../graph/graph";
+import { inline, inlineEquations } from "../graph/inline";
 import { sameShape, sizeOf, type DType, type Shape, type TypedArray } from "../graph/types";
 import { inferShapes, primitiveOf } from "../primitives";
 import type { Definitions } from "../primitives/primitive";
 
-/** A builder that does not emit what can be had for less: it folds constants, shares equal equations and applies the primitives' own rules. */
-class SimplifyingBuilder extends Builder implements Definitions {
-  private readonly identity = new Map<object, number>();
-  private readonly known = new Map<string, Value[]>();
-  private readonly producers = new Map<Value, Equation>();
+/**
+ * A builder that does not emit what can be had for less: it folds constants, shares equal equations and applies the
+ * primitives' own rules. What it builds is simplified but for what no output needs (`dropUnused`).
+ */
+export class SimplifyingBuilder extends Builder implements Definitions {
+  /** By a number that equal equations have in common, the place of the latest one. */
+  private readonly latest = new Map<number, number>();
+  /** For each equation, the place of the one before it with the same number, or -1. */
+  private readonly earlier: number[] = [];
+  /** For each value that an equation made, the place of that one. */
+  private readonly places = new Map<Value, number>();
   private readonly splats = new Map<Value, number>();
   private readonly knownScalars = new Map<string, Value>();
   private readonly knownConstants = new Map<TypedArray, Value[]>();
@@ -23,13 +29,17 @@ class SimplifyingBuilder extends Builder implements Definitions {
     const simpler = this.fold(primitive, inputs, attributes) ?? rules.simplify?.(this, inputs, attributes, this);
     if (simpler) return [simpler];
 
-    const key = this.keyOf(primitive, inputs, attributes);
-    const earlier = this.known.get(key);
-    if (earlier !== undefined) return earlier;
+    const hash = this.hashOf(primitive, inputs, attributes);
+    const latest = this.latest.get(hash) ?? -1;
+    for (let place = latest; place >= 0; place = this.earlier[place]) {
+      const known = this.equations[place];
+      if (isSame(known, primitive, inputs, attributes)) return [...known.outputs];
+    }
+    const place = this.equations.length;
     const outputs = super.emit(primitive, inputs, attributes);
-    this.known.set(key, outputs);
-    const equation = this.equations[this.equations.length - 1];
-    outputs.forEach((output) => this.producers.set(output, equation));
+    this.latest.set(hash, place);
+    this.earlier.push(latest);
+    for (const output of outputs) this.places.set(output, place);
     return outputs;
   }
 
@@ -54,8 +64,16 @@ class SimplifyingBuilder extends Builder implements Definitions {
     return value;
   }
 
+  override append(equations: readonly Equation[], constants: readonly Constant[]): Map<Value, Value> {
+    const known = new Map<Value, Value>();
+    for (const { value, data } of constants) known.set(value, this.constant(data, value.shape, value.dtype));
+    inlineEquations(this, equations, known);
+    return known;
+  }
+
   producer(value: Value): Equation | undefined {
-    return this.producers.get(value);
+    const place = this.places.get(value);
+    return place === undefined ? undefined : this.equations[place];
   }
 
   splat(value: Value): number | undefined {
@@ -73,22 +91,69 @@ class SimplifyingBuilder extends Builder implements Definitions {
     return this.scalar(scalar(...(operands as number[])), dtype, shape.length);
   }
 
-  private keyOf(primitive: string, inputs: readonly Value[], attributes: Attributes): string {
-    const identify = (thing: object): number => {
-      let id = this.identity.get(thing);
-      if (id === undefined) {
-        id = this.identity.size;
-        this.identity.set(thing, id);
-      }
-      return id;
-    };
-    // A graph among the attributes counts as itself (two bodies are not compared); JSON has no infinities
-    const text = JSON.stringify(attributes, (_key, value: unknown) => {
-      if (typeof value === "object" && value !== null && "equations" in value) return `graph ${identify(value)}`;
-      return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
-    });
-    return `${primitive} ${inputs.map(identify).join(" ")} ${text}`;
+  private hashOf(primitive: string, inputs: readonly Value[], attributes: Attributes): number {
+    let hash = hashOf(primitive, 0);
+    for (const input of inputs) {
+      const place = this.places.get(input);
+      hash = place === undefined ? hashOf(input.shape, hash) : joined(hash, place);
+    }
+    return hashOf(attributes, hash);
   }
+}
+
+function isSame(equation: Equation, primitive: string, inputs: readonly Value[], attributes: Attributes): boolean {
+  if (equation.primitive !== primitive || equation.inputs.length !== inputs.length) return false;
+  for (let index = 0; index < inputs.length; index++) if (equation.inputs[index] !== inputs[index]) return false;
+  return equalAttributes(equation.attributes, attributes);
+}
+
+/** Whether attributes, or parts of them, are equal. A graph among them counts as itself: two bodies are not compared. */
+function equalAttributes(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return Object.is(a, b);
+  if (Array.isArray(a) && Array.isArray(b)) {
+    if (a.length !== b.length) return false;
+    for (let index = 0; index < a.length; index++) if (!equalAttributes(a[index], b[index])) return false;
+    return true;
+  }
+  if ("equations" in a || "equations" in b || Array.isArray(a) || Array.isArray(b)) return false;
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  const names = Object.keys(left);
+  if (names.length !== Object.keys(right).length) return false;
+  return names.every((name) => name in right && equalAttributes(left[name], right[name]));
+}
+
+/** Parts that are equal have the same hash; objects of one form mostly have the same keys, which are left out. */
+function hashOf(part: unknown, before: number): number {
+  switch (typeof part) {
+    case "number":
+      return joined(before, part | 0);
+    case "string": {
+      let hash = before;
+      for (let index = 0; index < part.length; index++) hash = joined(hash, part.charCodeAt(index));
+      return hash;
+    }
+    case "object": {
+      if (part === null) return joined(before, 1);
+      if (Array.isArray(part)) {
+        let hash = joined(before, part.length);
+        for (const element of part) hash = hashOf(element, hash);
+        return hash;
+      }
+      // Bodies are told apart by comparison
+      if ("equations" in part) return joined(before, 2);
+      let hash = before;
+      for (const name in part) hash = hashOf((part as Record<string, unknown>)[name], hash);
+      return hash;
+    }
+    default:
+      return joined(before, part === true ? 3 : 4);
+  }
+}
+
+/** One step of the Fowler-Noll-Vo hash, on whole numbers. */
+function joined(hash: number, next: number): number {
+  return Math.imul(hash ^ next, 0x01000193);
 }
 
 /**

@@ -45,8 +45,13 @@ export function linearizeInto(
   });
   const result = jvpInto(scratch, graph, values, tangents);
   const inputs = tangents.filter((tangent) => tangent !== null);
-  const { dependent, independent } = splitByDependence(scratch.equations, inputs);
-  builder.append(independent, scratch.constants);
+  const split = splitByDependence(scratch.equations, inputs);
+  const inBuilder = builder.append(split.independent, scratch.constants);
+  const known = (value: Value): Value => inBuilder.get(value) ?? value;
+  const dependent =
+    inBuilder.size === 0
+      ? split.dependent
+      : split.dependent.map((equation) => ({ ...equation, inputs: equation.inputs.map(known) }));
 
   const pullbackTo: Linearized["pullbackTo"] = (into, cotangents, cut) => {
     const ends = result.tangents.map((value, index) => ({ value, cotangent: cotangents[index] }));
@@ -59,7 +64,7 @@ export function linearizeInto(
     return { arguments: results.slice(0, inputs.length), cut: results.slice(inputs.length) };
   };
   return {
-    outputs: result.outputs,
+    outputs: result.outputs.map(known),
     pullback: (into, cotangents) => pullbackTo(into, cotangents, []).arguments,
     equations: dependent,
     tangents: inputs,

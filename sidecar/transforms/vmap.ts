@@ -1,5 +1,5 @@
 import type { Builder } from "../graph/builder";
-import { argumentsOf, type Equation, type Graph, type Value } from "../graph/graph";
+import { argumentsOf, type Constant, type Equation, type Graph, type Value } from "../graph/graph";
 import { newBuilder, primitiveOf } from "../primitives";
 import type { LoopAxis, OpaqueAttributes } from "../primitives/attributes";
 import { map } from "../primitives/ops";
@@ -25,10 +25,6 @@ export function vmapInto(
   size: number,
   over: readonly LoopAxis[] = [],
 ): { outputs: Value[]; axes: (number | null)[] } {
-  const transforms: GraphTransforms = {
-    ...graphTransforms,
-    vmap: (inner, innerAxes, innerSize) => graphTransforms.vmap(inner, innerAxes, innerSize, over),
-  };
   const valueOf = new Map<Value, Value>();
   const axisOf = new Map<Value, number>();
   argumentsOf(graph).forEach(({ value }, index) => {
@@ -36,13 +32,39 @@ export function vmapInto(
     const axis = axes[index];
     if (axis !== null) axisOf.set(value, axis);
   });
-  for (const { value, data } of graph.constants) {
-    valueOf.set(value, builder.constant(data, value.shape, value.dtype));
-  }
+  emitBatched(builder, graph, valueOf, axisOf, size, over);
+  return {
+    outputs: graph.outputs.map((output) => valueOf.get(output)!),
+    axes: graph.outputs.map((output) => axisOf.get(output) ?? null),
+  };
+}
 
-  for (const equation of graph.equations) {
+/** Equations with the constants that they read, as a graph or a builder has them. */
+interface Body {
+  readonly constants: readonly Constant[];
+  readonly equations: readonly Equation[];
+}
+
+/**
+ * @param valueOf what values are in the builder, where they are not themselves; gets to know those of the equations
+ * @param axisOf along which axes they are batched
+ */
+function emitBatched(
+  builder: Builder,
+  { constants, equations }: Body,
+  valueOf: Map<Value, Value>,
+  axisOf: Map<Value, number>,
+  size: number,
+  over: readonly LoopAxis[],
+): void {
+  const transforms: GraphTransforms = {
+    ...graphTransforms,
+    vmap: (inner, innerAxes, innerSize) => graphTransforms.vmap(inner, innerAxes, innerSize, over),
+  };
+  for (const { value, data } of constants) valueOf.set(value, builder.constant(data, value.shape, value.dtype));
+  for (const equation of equations) {
     builder.at(equation.source, () => {
-      const inputs = equation.inputs.map((input) => valueOf.get(input)!);
+      const inputs = equation.inputs.map((input) => valueOf.get(input) ?? input);
       const inputAxes = equation.inputs.map((input) => axisOf.get(input) ?? null);
       if (inputAxes.every((axis) => axis === null)) {
         const outputs = builder.emit(equation.primitive, inputs, equation.attributes);
@@ -62,11 +84,6 @@ export function vmapInto(
       });
     });
   }
-
-  return {
-    outputs: graph.outputs.map((output) => valueOf.get(output)!),
-    axes: graph.outputs.map((output) => axisOf.get(output) ?? null),
-  };
 }
 
 /** The fallback: one equation as a loop over its slices. */
@@ -104,4 +121,26 @@ export function vmapToFront(
 ): Value[] {
   const result = vmapInto(builder, graph, values, axes, size, over);
   return result.outputs.map((output, index) => materializeBatch(builder, output, result.axes[index], size));
+}
+
+/**
+ * As `vmapToFront`, of a body that may read any value of the builder: what is not among its slices is the same for all.
+ *
+ * @param slices those values of the body that are batched along the first axis, and what they are in the builder
+ */
+export function vmapBodyToFront(
+  builder: Builder,
+  body: Body,
+  slices: ReadonlyMap<Value, Value>,
+  outputs: readonly Value[],
+  size: number,
+  over: readonly LoopAxis[],
+): Value[] {
+  const valueOf = new Map(slices);
+  const axisOf = new Map<Value, number>();
+  for (const slice of slices.keys()) axisOf.set(slice, 0);
+  emitBatched(builder, body, valueOf, axisOf, size, over);
+  return outputs.map((output) =>
+    materializeBatch(builder, valueOf.get(output) ?? output, axisOf.get(output) ?? null, size),
+  );
 }

@@ -83,11 +83,14 @@ export class Arena {
       // What malloc writes behind a region is in a page of its own, and the table too if it is small
       bytes += size < HUGE_PAGE ? 0 : HUGE_PAGE;
       bytes += mappedBytes((size / ALIGNMENT) * HANDLE);
-      const pages = new Set<number>();
+      let pages = 0;
+      let next = 0;
       for (const { start, end } of touched) {
-        for (let page = Math.floor(start / HUGE_PAGE); page * HUGE_PAGE < end; page++) pages.add(page);
+        const [from, to] = [Math.max(next, Math.floor(start / HUGE_PAGE)), Math.ceil(end / HUGE_PAGE)];
+        pages += Math.max(0, to - from);
+        next = Math.max(next, to);
       }
-      bytes += Math.min(size, pages.size * HUGE_PAGE);
+      bytes += Math.min(size, pages * HUGE_PAGE);
     }
     return bytes;
   }

@@ -115,13 +115,11 @@ const inPlace = new Set(["Cast", "Relu", "Sigmoid", "Tanh", "Clip", "Erf"]);
 /** The arena of a session after a run. */
 export function arenaOf(step: Session, graph: Graph, fixed: ReadonlySet<Value>): Arena {
   const { executed, viewed, given, types } = optimised(step, graph, fixed);
-  const typeOf = (name: string): ArrayType | undefined => types.get(name);
   const ownerOf = (name: string): string => viewed.get(name) ?? name;
+  /** Of each operator the arrays that it reads, each once. */
+  const read = executed.map(({ opType, input }) => (views.has(opType) ? [] : distinct(input.map(ownerOf))));
   const uses = new Map<string, number>();
-  for (const { opType, input } of executed) {
-    if (views.has(opType)) continue;
-    for (const name of new Set(input.map(ownerOf))) uses.set(name, (uses.get(name) ?? 0) + 1);
-  }
+  for (const names of read) for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1);
 
   const buffers = new Set<Buffer>();
   // Which outputs share a buffer is planned before a run: an output takes over one that is free by then, of the very same
@@ -130,12 +128,12 @@ export function arenaOf(step: Session, graph: Graph, fixed: ReadonlySet<Value>):
   const free: Buffer[] = [];
   executed.forEach(({ opType, input, output }, index) => {
     if (views.has(opType)) return;
-    const operands = [...new Set(input.map(ownerOf))];
-    for (const { shape, type } of temporaries(opType, input.map(typeOf))) {
+    const operands = read[index];
+    for (const { shape, type } of temporaries(opType, input, types)) {
       buffers.add({ shape, width: bytesPerElement[type], from: index, to: index });
     }
     for (const name of output) {
-      const type = typeOf(name);
+      const type = types.get(name);
       if (type === undefined || given.has(name)) continue;
       const isAlike = (other: Buffer): boolean =>
         sameShape(other.shape, type.shape) && other.width === bytesPerElement[type.type];
@@ -177,13 +175,21 @@ export function arenaOf(step: Session, graph: Graph, fixed: ReadonlySet<Value>):
  * What an operator's kernel holds while it runs, where that is large: `Where` picks from each of its operands into an
  * array of its own, and then joins the two.
  */
-function temporaries(opType: string, operands: readonly (ArrayType | undefined)[]): ArrayType[] {
+function temporaries(
+  opType: string,
+  operands: readonly string[],
+  types: ReadonlyMap<string, ArrayType>,
+): readonly ArrayType[] {
   if (opType !== "Where") return [];
-  const [condition, ...picked] = operands;
+  const [condition, ...picked] = operands.map((name) => types.get(name));
   if (condition === undefined) return [];
   return picked.flatMap((operand) =>
     operand ? [{ shape: broadcastShape(condition.shape, operand.shape), type: operand.type }] : [],
   );
+}
+
+function distinct(names: readonly string[]): readonly string[] {
+  return names.every((name, index) => names.indexOf(name) === index) ? names : [...new Set(names)];
 }
 
 /** Memory of one or, one after the other, several outputs, from the step that needs it first to the one that does last. */

@@ -46,24 +46,20 @@ export const views = new Set(["Reshape", "Identity"]);
 /** @param fixed arguments that are known when sessions are made */
 export function optimised(step: Session, graph: Graph, fixed: ReadonlySet<Value>): Optimised {
   const lowered = lowerPiece(step.equations, step.inputs, step.outputs, graph.constants, "cpu");
-  const types = new Map<string, ArrayType>(lowered.types);
+  const types: Map<string, ArrayType> = lowered.types;
   step.inputs.forEach(({ shape, dtype }, index) => types.set(`x${index}`, { shape, type: dtype }));
-  const typeOf = (name: string): ArrayType | undefined => types.get(name);
 
   const constant = new Set(lowered.model.graph.initializer.map(({ name }) => name!));
   step.inputs.forEach((value, index) => {
     if (fixed.has(value)) constant.add(`x${index}`);
   });
+  const isKnown = (name: string): boolean => name === "" || constant.has(name);
+  const isSmall = (name: string): boolean => arrayBytes(types.get(name)) <= largestFolded;
   for (const { input, output } of lowered.model.graph.node) {
-    const folds = input.every((name) => name === "" || constant.has(name));
-    if (folds && output.every((name) => arrayBytes(typeOf(name)) <= largestFolded)) {
-      for (const name of output) constant.add(name);
-    }
+    if (input.every(isKnown) && output.every(isSmall)) for (const name of output) constant.add(name);
   }
   const given = new Set([...lowered.outputs.map(({ name }) => name), ...step.inputs.map((_, index) => `x${index}`)]);
-  const live = lowered.model.graph.node.filter(
-    ({ output }) => output[0] !== sentinel && !output.every((name) => constant.has(name)),
-  );
+  const live = lowered.model.graph.node.filter(({ output }) => output[0] !== sentinel && !output.every(isKnown));
   const initializers = new Map(lowered.model.graph.initializer.map((tensor) => [tensor.name!, tensor]));
   const sunk = sinkTransposes(live, constant, given, initializers, types);
   const viewed = new Map<string, string>();
@@ -73,27 +69,64 @@ export function optimised(step: Session, graph: Graph, fixed: ReadonlySet<Value>
   for (const { opType, name, input, output } of nodes) {
     if (views.has(opType) || fused.has(name)) viewed.set(output[0], ownerOf(input[0]));
   }
-  const age = new Map(
-    [...nodes.filter((node) => !sunk.added.includes(node)), ...sunk.added].map((node, index) => [node, index]),
-  );
-  const executed = executionOrder(nodes, age, made, fused).filter(({ name }) => !fused.has(name));
+  const executed = executionOrder(nodes, agesOf(nodes, sunk.added), made, fused).filter(({ name }) => !fused.has(name));
   return { executed, viewed, given: new Set([...given, ...constant]), types };
 }
 
 /** Transposes of the last two axes that onnxruntime makes part of the matrix products that read them. */
 function fusedTransposes(nodes: readonly OnnxNode[], given: ReadonlySet<string>): Set<string> {
-  const readers = readersOf(nodes);
+  /** What is read by matrix products, and what by anything else. */
+  const [inProducts, elsewhere] = [new Set<string>(), new Set<string>()];
+  for (const { opType, input } of nodes)
+    for (const name of input) (opType === "MatMul" ? inProducts : elsewhere).add(name);
   const fused = new Set<string>();
   for (const node of nodes) {
-    if (node.opType !== "Transpose" || given.has(node.output[0])) continue;
+    const [output] = node.output;
+    if (node.opType !== "Transpose" || given.has(output)) continue;
     const permutation = permutationOf(node);
     const rank = permutation.length;
     const swapsLast =
       permutation.slice(0, -2).every((axis, index) => axis === index) && permutation[rank - 1] === rank - 2;
-    const users = readers.get(node.output[0]) ?? [];
-    if (swapsLast && users.length > 0 && users.every(({ opType }) => opType === "MatMul")) fused.add(node.name);
+    if (swapsLast && inProducts.has(output) && !elsewhere.has(output)) fused.add(node.name);
   }
   return fused;
+}
+
+/** When each node was made: those that are there from the start first. */
+function agesOf(nodes: readonly OnnxNode[], added: readonly OnnxNode[]): number[] {
+  const places = new Map(added.map((node) => [node, -1]));
+  let next = 0;
+  const ages = nodes.map((node, place) => {
+    if (!places.has(node)) return next++;
+    places.set(node, place);
+    return 0;
+  });
+  for (const place of places.values()) ages[place] = next++;
+  return ages;
+}
+
+/** Nodes as places in a list: which ones make what each of them reads, and of which nothing is read. */
+interface Wiring {
+  readonly makers: readonly (readonly number[])[];
+  readonly last: readonly number[];
+}
+
+function wiringOf(nodes: readonly OnnxNode[]): Wiring {
+  const producers = new Map<string, number>();
+  nodes.forEach(({ output }, place) => {
+    for (const name of output) producers.set(name, place);
+  });
+  const isRead = new Set<number>();
+  const makers = nodes.map(({ input }) => {
+    const found: number[] = [];
+    for (const name of input) {
+      const place = producers.get(name);
+      if (place !== undefined && !found.includes(place)) found.push(place);
+    }
+    for (const place of found) isRead.add(place);
+    return found;
+  });
+  return { makers, last: nodes.map((_, place) => place).filter((place) => !isRead.has(place)) };
 }
 
 /**
@@ -101,28 +134,23 @@ function fusedTransposes(nodes: readonly OnnxNode[], given: ReadonlySet<string>)
  *
  * @param made when each node was made
  */
-function inOrder(nodes: readonly OnnxNode[], made: ReadonlyMap<OnnxNode, number>): OnnxNode[] {
-  const producers = new Map<string, OnnxNode>();
-  for (const node of nodes) for (const name of node.output) producers.set(name, node);
-  const byAge = (a: OnnxNode, b: OnnxNode): number => made.get(a)! - made.get(b)!;
-  const isRead = new Set(nodes.flatMap(({ input }) => input));
-  const stack = nodes
-    .filter(({ output }) => !output.some((name) => isRead.has(name)))
-    .sort(byAge)
-    .map((node) => ({ node, leave: false }));
-  const visited = new Set<OnnxNode>();
-  const order: OnnxNode[] = [];
+function inOrder({ makers, last }: Wiring, made: readonly number[]): number[] {
+  const byAge = (a: number, b: number): number => made[a] - made[b];
+  const stack = [...last].sort(byAge);
+  const visited = new Uint8Array(made.length);
+  const order: number[] = [];
   while (stack.length > 0) {
-    const { node, leave } = stack.pop()!;
-    if (leave) {
-      order.push(node);
+    const place = stack.pop()!;
+    // Below zero: all that it reads is in the order
+    if (place < 0) {
+      order.push(~place);
       continue;
     }
-    if (visited.has(node)) continue;
-    visited.add(node);
-    stack.push({ node, leave: true });
-    const before = new Set(node.input.flatMap((name) => producers.get(name) ?? []));
-    for (const input of [...before].sort(byAge)) if (!visited.has(input)) stack.push({ node: input, leave: false });
+    if (visited[place]) continue;
+    visited[place] = 1;
+    stack.push(~place);
+    const before = makers[place];
+    for (const maker of before.length > 1 ? [...before].sort(byAge) : before) if (!visited[maker]) stack.push(maker);
   }
   return order;
 }
@@ -130,21 +158,25 @@ function inOrder(nodes: readonly OnnxNode[], made: ReadonlyMap<OnnxNode, number>
 /**
  * Matrix products with fused transposes, and what else an optimisation puts in, are new nodes, made in the order in which
  * the old ones would have run.
+ *
+ * @param ages when each node was made
  */
 function executionOrder(
   nodes: readonly OnnxNode[],
-  age: ReadonlyMap<OnnxNode, number>,
+  ages: readonly number[],
   replaced: ReadonlySet<OnnxNode>,
   fused: ReadonlySet<string>,
 ): OnnxNode[] {
-  const made = new Map(age);
+  const wiring = wiringOf(nodes);
+  const made = [...ages];
   const transposed = new Set(nodes.filter(({ name }) => fused.has(name)).map(({ output }) => output[0]));
   let latest = nodes.length;
-  for (const node of inOrder(nodes, made)) {
+  for (const place of inOrder(wiring, ages)) {
+    const node = nodes[place];
     const isFused = node.opType === "MatMul" && node.input.some((name) => transposed.has(name));
-    if (isFused || replaced.has(node)) made.set(node, latest++);
+    if (isFused || replaced.has(node)) made[place] = latest++;
   }
-  return inOrder(nodes, made);
+  return inOrder(wiring, made).map((place) => nodes[place]);
 }
 
 /** Channels come in blocks of so many, on processors with AVX-512 and on others. */
@@ -159,7 +191,8 @@ function blockedConvolutions(
   constant: ReadonlySet<string>,
   types: Map<string, ArrayType>,
 ): { nodes: OnnxNode[]; made: Set<OnnxNode> } {
-  const producers = new Map(nodes.map((node) => [node.output[0], node]));
+  const producers = new Map<string, OnnxNode>();
+  for (const node of nodes) producers.set(node.output[0], node);
   const made = new Set<OnnxNode>();
   const result: OnnxNode[] = [];
   for (const node of nodes) {
@@ -200,16 +233,4 @@ function blockedConvolutions(
 
 function reordering(name: string, from: string, to: string): OnnxNode {
   return { opType: "Reorder", name, input: [from], output: [to], attribute: [] };
-}
-
-function readersOf(nodes: readonly OnnxNode[]): Map<string, OnnxNode[]> {
-  const readers = new Map<string, OnnxNode[]>();
-  for (const node of nodes) {
-    for (const name of node.input) {
-      const known = readers.get(name);
-      if (known) known.push(node);
-      else readers.set(name, [node]);
-    }
-  }
-  return readers;
 }

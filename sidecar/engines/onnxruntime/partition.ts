@@ -26,16 +26,21 @@ interface Place {
 }
 
 export function partition(graph: Graph): Step[] {
-  const places = place(graph);
-  sink(graph, places);
-  return steps(graph, places);
+  const users = usersOf(graph);
+  const places = place(graph, users);
+  sink(graph, users, places);
+  return steps(graph, users, places);
 }
 
-function usersOf(graph: Graph): Map<Value, Equation[]> {
+/** The equations that read each value. */
+type Users = ReadonlyMap<Value, Equation[]>;
+
+function usersOf(graph: Graph): Users {
   const users = new Map<Value, Equation[]>();
   for (const equation of graph.equations) {
-    for (const input of new Set(equation.inputs)) {
+    for (const input of equation.inputs) {
       const known = users.get(input);
+      if (known?.at(-1) === equation) continue;
       if (known) known.push(equation);
       else users.set(input, [equation]);
     }
@@ -43,8 +48,7 @@ function usersOf(graph: Graph): Map<Value, Equation[]> {
   return users;
 }
 
-function place(graph: Graph): Map<Equation, Place> {
-  const users = usersOf(graph);
+function place(graph: Graph, users: Users): Map<Equation, Place> {
   const outputs = new Set(graph.outputs);
   const producers = new Map<Value, Equation>();
   const places = new Map<Equation, Place>();
@@ -101,7 +105,7 @@ function isLeadingSlice({ primitive, inputs, attributes }: Equation): boolean {
 function isJoin(
   { primitive, attributes, inputs }: Equation,
   producers: ReadonlyMap<Value, Equation>,
-  users: ReadonlyMap<Value, Equation[]>,
+  users: Users,
   outputs: ReadonlySet<Value>,
 ): boolean {
   if (primitive !== "concatenate" || (attributes as { axis: number }).axis !== 0) return false;
@@ -128,8 +132,7 @@ function isJoin(
  * Moves equations into later sessions where all their users are, if that makes less memory cross: a value that a session
  * yields is written out and lives until the other session has read it.
  */
-function sink(graph: Graph, places: ReadonlyMap<Equation, Place>): void {
-  const users = usersOf(graph);
+function sink(graph: Graph, users: Users, places: ReadonlyMap<Equation, Place>): void {
   const outputs = new Set(graph.outputs);
   const producers = new Map<Value, Equation>();
   // What needs nothing from a session can be moved as a whole: masks and the like, made of constants.
@@ -162,19 +165,19 @@ function sink(graph: Graph, places: ReadonlyMap<Equation, Place>): void {
   }
 }
 
-function steps(graph: Graph, places: ReadonlyMap<Equation, Place>): Step[] {
+function steps(graph: Graph, users: Users, places: ReadonlyMap<Equation, Place>): Step[] {
   const result: Step[] = [];
   const constants = new Set(graph.constants.map((constant) => constant.value));
   const outputs = new Set(graph.outputs);
-  const users = usersOf(graph);
-  const highest = Math.max(-1, ...[...places.values()].map(({ level }) => level));
-  for (let level = -1; level <= highest; level++) {
-    const at = (host: boolean): Equation[] =>
-      graph.equations.filter((equation) => {
-        const own = places.get(equation)!;
-        return own.host === host && own.level === level;
-      });
-    const equations = at(false);
+  /** Of each level from -1 on, what is in its session, and the host's steps after it. */
+  const levels: { readonly inSession: Equation[]; readonly onHost: Equation[] }[] = [];
+  for (const equation of graph.equations) {
+    const { host, level } = places.get(equation)!;
+    while (levels.length <= level + 1) levels.push({ inSession: [], onHost: [] });
+    const { inSession, onHost } = levels[level + 1];
+    (host ? onHost : inSession).push(equation);
+  }
+  for (const { inSession: equations, onHost } of levels) {
     if (equations.length > 0) {
       const inside = new Set(equations);
       const made = new Set(equations.flatMap((equation) => equation.outputs));
@@ -188,7 +191,7 @@ function steps(graph: Graph, places: ReadonlyMap<Equation, Place>): Step[] {
         ),
       });
     }
-    for (const equation of at(true)) {
+    for (const equation of onHost) {
       const kind = isHostOnly(equation)
         ? (equation.primitive as "map" | "opaque")
         : equation.primitive === "concatenate"

@@ -24,9 +24,12 @@ const structural = new Set(["Concat", "Pad", "Slice"]);
 const reductions = new Set(["ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceMean"]);
 /** Through these a transpose goes, or ends in them, without one behind. */
 const absorbing = new Set(["Transpose", "Reshape"]);
+/** Those of which only the first operand counts. */
+const ofFirst = new Set([...ofOne, ...structural, ...reductions, ...absorbing]);
+const [first, none]: readonly (readonly number[])[] = [[0], []];
 
 /**
- * @param nodes in an order in which they can run
+ * @param nodes in an order in which they can run; they are changed on the way
  * @param constant names of what is known when the session is made
  * @param given names of results: they keep their layout
  * @param types shapes of everything, to which those of new arrays are added
@@ -43,8 +46,8 @@ export function sinkTransposes(
 
 class Sinking {
   private readonly producers = new Map<string, OnnxNode>();
-  private readonly readers = new Map<string, Set<OnnxNode>>();
-  private readonly alive: Set<OnnxNode>;
+  private readonly readers = new Map<string, OnnxNode[]>();
+  private readonly alive = new Set<OnnxNode>();
   private readonly leading = new Set<string>();
   private readonly added: OnnxNode[] = [];
 
@@ -55,11 +58,8 @@ class Sinking {
     private readonly initializers: ReadonlyMap<string, OnnxTensor>,
     private readonly types: Map<string, ArrayType>,
   ) {
-    this.alive = new Set();
-    // Nodes are changed on the way
-    this.order = order.map((node) => ({ ...node, input: [...node.input], output: [...node.output] }));
-    for (const node of this.order) this.add(node);
-    for (const node of [...this.order].reverse()) {
+    for (const node of order) this.add(node);
+    for (const node of [...order].reverse()) {
       if (node.opType === "Transpose") this.leading.add(node.input[0]);
       else if (this.leading.has(node.output[0]) && !absorbing.has(node.opType)) {
         for (const index of this.movable(node)) this.leading.add(node.input[index]);
@@ -79,10 +79,10 @@ class Sinking {
   }
 
   /** Operands of a node past which a transpose can be moved. */
-  private movable({ opType, input }: OnnxNode): number[] {
+  private movable({ opType, input }: OnnxNode): readonly number[] {
     if (ofSeveral.has(opType)) return range(input.length).filter((index) => this.rankOf(input[index]) > 0);
     if (opType === "Concat") return range(input.length);
-    return ofOne.has(opType) || structural.has(opType) || reductions.has(opType) || absorbing.has(opType) ? [0] : [];
+    return ofFirst.has(opType) ? first : none;
   }
 
   private move(transpose: OnnxNode, node: OnnxNode): boolean {
@@ -124,7 +124,7 @@ class Sinking {
   }
 
   private isLikelyMoved({ output }: OnnxNode): boolean {
-    return !this.given.has(output[0]) && [...this.readersOf(output[0])].every((node) => this.movable(node).length > 0);
+    return !this.given.has(output[0]) && this.readersOf(output[0]).every((node) => this.movable(node).length > 0);
   }
 
   /** Where each axis of the transposed array becomes axes of its own, they are made before the transposition. */
@@ -196,23 +196,32 @@ class Sinking {
   private add(node: OnnxNode): void {
     this.alive.add(node);
     for (const name of node.output) this.producers.set(name, node);
-    for (const name of node.input) this.readersOf(name).add(node);
+    for (const name of node.input) {
+      const readers = this.readersOf(name);
+      if (readers.at(-1) !== node) readers.push(node);
+    }
   }
 
   private setInput(node: OnnxNode, index: number, name: string): void {
     const before = node.input[index];
+    if (name === before) return;
+    if (!node.input.includes(name)) this.readersOf(name).push(node);
     node.input[index] = name;
-    this.readersOf(name).add(node);
-    if (!node.input.includes(before)) this.readersOf(before).delete(node);
+    if (!node.input.includes(before)) this.unread(before, node);
     const producer = this.producers.get(before);
-    if (producer?.opType !== "Transpose" || this.given.has(before) || this.readersOf(before).size > 0) return;
+    if (producer?.opType !== "Transpose" || this.given.has(before) || this.readersOf(before).length > 0) return;
     this.alive.delete(producer);
-    this.readersOf(producer.input[0]).delete(producer);
+    this.unread(producer.input[0], producer);
   }
 
-  private readersOf(name: string): Set<OnnxNode> {
+  private unread(name: string, reader: OnnxNode): void {
+    const readers = this.readersOf(name);
+    readers.splice(readers.indexOf(reader), 1);
+  }
+
+  private readersOf(name: string): OnnxNode[] {
     let known = this.readers.get(name);
-    if (known === undefined) this.readers.set(name, (known = new Set()));
+    if (known === undefined) this.readers.set(name, (known = []));
     return known;
   }
 

@@ -235,8 +235,7 @@ function estimate(
   let cost = 0;
   if (!readable(left, batch, rows, inner)) cost += copy(left.labels);
   if (!readable(right, batch, inner, columns)) cost += copy(right.labels);
-  const result = [...batch, ...rows, ...columns];
-  if (result.some((label, index) => label !== wanted[index])) cost += copy(result);
+  if (!areInOrder([batch, rows, columns], wanted)) cost += copy([...batch, ...rows, ...columns]);
 
   // onnxruntime joins the left operand's batch with its rows where the right operand has no batch.
   const joined = batch.every((label) => !right.labels.includes(label));
@@ -249,12 +248,26 @@ function estimate(
 
 /** Whether the operand's memory can be read as these matrices, or as their transposes, without a copy. */
 function readable(x: Labelled, batch: readonly string[], rows: readonly string[], columns: readonly string[]): boolean {
-  return isInOrder(x, [...batch, ...rows, ...columns]) || isInOrder(x, [...batch, ...columns, ...rows]);
+  return isInOrder(x, [batch, rows, columns]) || isInOrder(x, [batch, columns, rows]);
 }
 
-function isInOrder(x: Labelled, order: readonly string[]): boolean {
-  const present = order.filter((label) => x.labels.includes(label));
-  return present.every((label, index) => label === x.labels[index]);
+/** Whether those of the labels, one list after the other, that the operand has are the first ones of its own. */
+function isInOrder(x: Labelled, order: readonly (readonly string[])[]): boolean {
+  let place = 0;
+  for (const labels of order) {
+    for (const label of labels) {
+      if (x.labels[place] === label) place++;
+      else if (x.labels.includes(label)) return false;
+    }
+  }
+  return true;
+}
+
+/** Whether lists, one after the other, are the first ones of `wanted`. */
+function areInOrder(lists: readonly (readonly string[])[], wanted: readonly string[]): boolean {
+  let place = 0;
+  for (const labels of lists) for (const label of labels) if (label !== wanted[place++]) return false;
+  return true;
 }
 
 /**
@@ -273,7 +286,7 @@ function asMatrices(
     labels.reduce((product, label) => product * (x.labels.includes(label) ? extentOf(x, label) : 1), 1);
   const matrices = (first: readonly string[], second: readonly string[]): Ref =>
     w.reshape(arrange(w, x, [...batch, ...first, ...second]), [...batchShape, size(first), size(second)]);
-  if (isInOrder(x, [...batch, ...rows, ...columns]) || !isInOrder(x, [...batch, ...columns, ...rows])) {
+  if (isInOrder(x, [batch, rows, columns]) || !isInOrder(x, [batch, columns, rows])) {
     return matrices(rows, columns);
   }
   const rank = batchShape.length + 2;

@@ -17,7 +17,7 @@ export interface LoweredPiece {
   /** Outputs have as many elements as their values, in the same order, but maybe another shape. */
   readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
   /** What initializers and the outputs of nodes are, by name. */
-  readonly types: ReadonlyMap<string, { readonly shape: Shape; readonly type: OnnxType }>;
+  readonly types: Map<string, { readonly shape: Shape; readonly type: OnnxType }>;
   /** Names of nodes that have to run on the CPU, whatever the provider is. */
   readonly onCpu: readonly string[];
 }

@@ -1,4 +1,3 @@
-import { sizeOf } from "../../../graph/types";
 import type { Ref, Writer } from "./writer";
 
 /** A tensor whose axes have names, so that contractions and convolutions can speak of them in any memory layout. */
@@ -66,7 +65,9 @@ export function arrange(w: Writer, x: Labelled, order: readonly string[]): Ref {
 
 /** Number of elements along the given labels. */
 export function sizeAlong(extents: ReadonlyMap<string, number>, labels: readonly string[]): number {
-  return sizeOf(labels.map((label) => extents.get(label) ?? 1));
+  let size = 1;
+  for (const label of labels) size *= extents.get(label) ?? 1;
+  return size;
 }
 
 /**

@@ -17,6 +17,18 @@ export interface Ref {
 
 /** Attribute values; an integer number is an `int`, `{ f }` a float. */
 type AttributeValue = number | readonly number[] | string | { f: number };
+type NodeAttributes = Readonly<Record<string, AttributeValue>>;
+const noAttributes: NodeAttributes = {};
+
+function keyOf(opType: string, inputs: readonly (Ref | null)[], attributes: NodeAttributes): string {
+  let key = opType;
+  for (const input of inputs) key += `,${input === null ? "" : input.name}`;
+  for (const name in attributes) {
+    const value = attributes[name];
+    key += `;${name}=${typeof value === "object" && "f" in value ? value.f : String(value)}`;
+  }
+  return key;
+}
 
 /** What made a Ref, where a later node could do without it. */
 type Origin = { op: "Transpose"; from: Ref; permutation: readonly number[] } | { op: "Reshape"; from: Ref };
@@ -39,16 +51,21 @@ export class Writer {
 
   constructor(readonly provider: Provider) {}
 
-  /** Emits a node with one output. */
+  /** Emits a node with one output. The same operation on the same operands is made once. */
   node(
     opType: string,
     inputs: readonly (Ref | null)[],
     shape: Shape,
     type: OnnxType,
-    attributes: Record<string, AttributeValue> = {},
-    domain?: string,
+    attributes: NodeAttributes = noAttributes,
   ): Ref {
-    return this.nodeWithOutputs(opType, inputs, [{ shape, type }], attributes, domain)[0];
+    const key = keyOf(opType, inputs, attributes);
+    const known = this.cache.get(key);
+    if (known) return known;
+    const ref = this.newRef(shape, type);
+    this.push(opType, inputs, [ref.name], attributes);
+    this.cache.set(key, ref);
+    return ref;
   }
 
   /** Emits a node with several outputs. */
@@ -56,27 +73,34 @@ export class Writer {
     opType: string,
     inputs: readonly (Ref | null)[],
     outputs: readonly { shape: Shape; type: OnnxType }[],
-    attributes: Record<string, AttributeValue> = {},
-    domain?: string,
+    attributes: NodeAttributes = noAttributes,
   ): Ref[] {
-    // The same operation on the same operands is made once.
-    const key = `${opType}(${inputs.map((input) => input?.name ?? "").join()})${JSON.stringify(attributes)}`;
-    if (outputs.length === 1) {
-      const known = this.cache.get(key);
-      if (known) return [known];
-    }
-    const refs = outputs.map((output): Ref => ({ ...output, name: `t${this.count++}` }));
-    for (const ref of refs) this.types.set(ref.name, ref);
-    this.nodes.push({
+    const refs = outputs.map(({ shape, type }) => this.newRef(shape, type));
+    this.push(
       opType,
-      name: `${this.label}/${this.nodes.length}`,
-      input: inputs.map((input) => input?.name ?? ""),
-      output: refs.map((ref) => ref.name),
-      attribute: Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value)),
-      ...(domain === undefined ? {} : { domain }),
-    });
-    if (outputs.length === 1) this.cache.set(key, refs[0]);
+      inputs,
+      refs.map(({ name }) => name),
+      attributes,
+    );
     return refs;
+  }
+
+  private newRef(shape: Shape, type: OnnxType): Ref {
+    const ref: Ref = { name: `t${this.count++}`, shape, type };
+    this.types.set(ref.name, ref);
+    return ref;
+  }
+
+  private push(
+    opType: string,
+    inputs: readonly (Ref | null)[],
+    output: string[],
+    attributes: NodeAttributes = noAttributes,
+  ): void {
+    const attribute: OnnxAttribute[] = [];
+    for (const name in attributes) attribute.push(encodeAttribute(name, attributes[name]));
+    const input = inputs.map((each) => (each === null ? "" : each.name));
+    this.nodes.push({ opType, name: `${this.label}/${this.nodes.length}`, input, output, attribute });
   }
 
   /** An initializer. Its data are not copied before the model is encoded. */
@@ -122,7 +146,7 @@ export class Writer {
     if (sameShape(x.shape, shape)) return x;
     const origin = this.origins.get(x);
     if (origin?.op === "Reshape") return this.reshape(origin.from, shape);
-    const zeros: Record<string, AttributeValue> = shape.includes(0) ? { allowzero: 1 } : {};
+    const zeros: NodeAttributes = shape.includes(0) ? { allowzero: 1 } : noAttributes;
     const result = this.node("Reshape", [x, this.ints(shape)], shape, x.type, zeros);
     this.origins.set(result, { op: "Reshape", from: x });
     return result;
@@ -130,15 +154,8 @@ export class Writer {
 
   /** The same tensor under a name of its own. */
   copy(x: Ref): Ref {
-    const ref = { ...x, name: `t${this.count++}` };
-    this.types.set(ref.name, ref);
-    const node = {
-      opType: "Identity",
-      name: `${this.label}/${this.nodes.length}`,
-      input: [x.name],
-      output: [ref.name],
-    };
-    this.nodes.push({ ...node, attribute: [] });
+    const ref = this.newRef(x.shape, x.type);
+    this.push("Identity", [x], [ref.name]);
     return ref;
   }
 
@@ -348,7 +365,9 @@ export class Writer {
     const nodes: OnnxNode[] = [];
     for (let index = this.nodes.length - 1; index >= 0; index--) {
       const node = this.nodes[index];
-      if (!node.output.some((output) => needed.has(output))) continue;
+      const isNeeded =
+        node.output.length === 1 ? needed.has(node.output[0]) : node.output.some((name) => needed.has(name));
+      if (!isNeeded) continue;
       for (const input of node.input) needed.add(input);
       nodes.push(node);
     }
@@ -382,11 +401,13 @@ export function longestSum(extent: number, others: number): number {
 
 export function broadcastShape(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
-  return range(rank).map((axis) => {
-    const x = a[axis - rank + a.length] ?? 1;
-    const y = b[axis - rank + b.length] ?? 1;
-    return x === 1 ? y : x;
-  });
+  const shape: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const x = axis < rank - a.length ? 1 : a[axis - rank + a.length];
+    const y = axis < rank - b.length ? 1 : b[axis - rank + b.length];
+    shape.push(x === 1 ? y : x);
+  }
+  return shape;
 }
 
 function typed(type: OnnxType, elements: readonly number[]): TypedArray | BigInt64Array {
