@@ -9,7 +9,7 @@ import { ownTensorFlowFolder } from "../engines/tensorflow/find";
 import { parseTimes } from "../kernel/prediction";
 import { strategies, type Strategy } from "../quantities/jacobian";
 import { ntkForms, ntkMethods } from "../quantities/ntk";
-import { parseInputOption, type InputOption } from "../sources/tfjs/inputs";
+import { parseInputOption, type InputOption } from "../sources/inputs";
 import { messageOf } from "../graph/errors";
 import {
   disappointment,

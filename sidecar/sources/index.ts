@@ -6,7 +6,7 @@ import type { LoadRequest } from "./tfjs";
 
 export type { LoadRequest } from "./tfjs";
 export type { Model } from "./model";
-export { parseInputOption, type InputOption } from "./tfjs/inputs";
+export { parseInputOption, type InputOption } from "./inputs";
 
 const CODE = [".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"];
 

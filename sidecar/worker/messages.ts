@@ -5,7 +5,7 @@ import type { ExamplesInfo, LearningCurve } from "../protocol/ntk";
 import type { Spectrum } from "../kernel/spectrum";
 import type { Strategy } from "../quantities/jacobian";
 import type { NtkForm, NtkMethod } from "../quantities/ntk";
-import type { InputOption } from "../sources/tfjs/inputs";
+import type { InputOption } from "../sources/inputs";
 import type { Model } from "../sources/model";
 import type { EngineName, EngineStatus } from "../engines";
 

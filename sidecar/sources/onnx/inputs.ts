@@ -1,5 +1,5 @@
 import { ModelError } from "../../graph/errors";
-import { completeInputs, type DeclaredInput, type InputOption, type TracedInput } from "../tfjs/inputs";
+import { completeInputs, type DeclaredInput, type InputOption, type TracedInput } from "../inputs";
 import { dtypeOfElements, elementTypeOf, type ElementType } from "./element-types";
 import type { GraphMessage, ValueInfoMessage } from "./messages";
 import { checkedShape } from "./tensors";

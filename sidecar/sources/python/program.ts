@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import type { PytorchAnalysis } from "../../protocol/analysis";
-import type { InputOption } from "../tfjs/inputs";
+import type { InputOption } from "../inputs";
 
 /** Our program in Python (torch_program.py), which runs in the user's own Python. */
 

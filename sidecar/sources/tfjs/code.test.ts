@@ -7,7 +7,7 @@ import { ModelError } from "../../graph/errors";
 import { printGraph } from "../../graph/print";
 import { vjp } from "../../transforms";
 import { loadModel, type LoadRequest, type Model } from "../index";
-import { parseInputOption } from "./inputs";
+import { parseInputOption } from "../inputs";
 
 const folder = mkdtempSync(join(tmpdir(), "kernelscope-code-"));
 afterAll(() => rmSync(folder, { recursive: true }));

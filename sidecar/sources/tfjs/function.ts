@@ -1,8 +1,9 @@
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
 import { parameterNames } from "./bindings";
-import { refuseUnknown, type InputOption } from "./inputs";
-import { uniqueNames, variableWeight, type NamedTensor, type Subject, type Weight } from "./subject";
+import { refuseUnknown, type InputOption } from "../inputs";
+import { uniqueNames } from "../unique-names";
+import { variableWeight, type NamedTensor, type Subject, type Weight } from "./subject";
 import { tf } from "./tensorflow";
 import { liveVariables, nameOfVariable, placeOfVariable } from "./variables";
 

@@ -1,5 +1,5 @@
 import { ModelError } from "../../graph/errors";
-import { completeInputs, type DeclaredInput, type InputOption } from "./inputs";
+import { completeInputs, type DeclaredInput, type InputOption } from "../inputs";
 import type { Subject, Weight } from "./subject";
 import type { tf } from "./tensorflow";
 

@@ -10,7 +10,7 @@ import { namedExport, onlyExport } from "./exports";
 import { artifactsOf, filesOf, placeOf, readSavedModel, type SavedModel } from "./file-handler";
 import { functionSubject } from "./function";
 import { graphModelSubject } from "./graph-model";
-import type { InputOption } from "./inputs";
+import type { InputOption } from "../inputs";
 import { layersModelSubject } from "./layers-model";
 import { forgetOpaque } from "./opaque-trace";
 import { recordingBackend } from "./runtime";
@@ -19,7 +19,7 @@ import { ReadWhileTracing } from "./trace";
 import { asModelError } from "./tracing";
 import { forgetVariables } from "./variables";
 
-export { parseInputOption, type InputOption } from "./inputs";
+export { parseInputOption, type InputOption } from "../inputs";
 export type { CodeFile } from "./examples";
 export { TfjsOpaqueHost } from "./opaque";
 

@@ -5,7 +5,7 @@ import { sizeOf } from "../../graph/types";
 import { vjp } from "../../transforms";
 import type { Model } from "../model";
 import { assembleModel } from "./assemble";
-import type { InputOption } from "./inputs";
+import type { InputOption } from "../inputs";
 import { layersModelSubject } from "./layers-model";
 import { recordingBackend } from "./runtime";
 import { tf } from "./tensorflow";

@@ -1,8 +1,9 @@
 import { ModelError } from "../../graph/errors";
 import type { Source } from "../../graph/graph";
-import { completeInputs, type DeclaredInput, type InputOption } from "./inputs";
+import { completeInputs, type DeclaredInput, type InputOption } from "../inputs";
 import { ownerOf, placeOfLayer } from "./layers";
-import { uniqueNames, variableWeight, type Subject, type Weight } from "./subject";
+import { uniqueNames } from "../unique-names";
+import { variableWeight, type Subject, type Weight } from "./subject";
 import { tf } from "./tensorflow";
 import { placeOfVariable } from "./variables";
 

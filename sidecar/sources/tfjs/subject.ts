@@ -1,5 +1,5 @@
 import type { Source } from "../../graph/graph";
-import type { TracedInput } from "./inputs";
+import type { TracedInput } from "../inputs";
 import type { tf } from "./tensorflow";
 
 /** What is traced: a model or a function, in terms that tracing needs. */
@@ -34,18 +34,6 @@ export interface Weight {
   readonly tensor: tf.Tensor;
   /** Puts another tensor in the weight's place; the result puts the weight back. */
   replace(tensor: tf.Tensor): () => void;
-}
-
-/** Names made unique by numbers at their end, in order. */
-export function uniqueNames(names: readonly string[]): string[] {
-  const taken = new Set<string>();
-  return names.map((name) => {
-    let unique = name;
-    for (let number = 1; taken.has(unique) || (number > 1 && names.includes(unique)); number++)
-      unique = `${name}_${number}`;
-    taken.add(unique);
-    return unique;
-  });
 }
 
 /** A variable as a weight. Its value is swapped by its array, as user code holds the variable itself. */

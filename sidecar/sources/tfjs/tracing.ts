@@ -10,7 +10,8 @@ import { variableParameter } from "./function";
 import { failedCallOf, forgetCalls, noteCalls, type CalledLayer } from "./layers";
 import { placeOfError } from "./places";
 import { symbolicTensor, valueOfTensor } from "./runtime";
-import { uniqueNames, type Subject, type Weight } from "./subject";
+import { uniqueNames } from "../unique-names";
+import { type Subject, type Weight } from "./subject";
 import { Trace, tracing } from "./trace";
 import { nameOfVariable } from "./variables";
 

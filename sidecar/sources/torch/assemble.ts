@@ -10,7 +10,7 @@ import { dropUnused, followExamples } from "../../transforms";
 import { mixes } from "../independence";
 import type { BatchInfo, Model, OperationInfo, ParameterInfo, Port } from "../model";
 import type { Emitted } from "../operations";
-import type { InputOption } from "../tfjs/inputs";
+import type { InputOption } from "../inputs";
 import type { StoredWeight } from "./archive";
 import { layoutOf, type BatchedInput, type Layout } from "./batch";
 import { Evaluation, shapeOf, type Coupling } from "./evaluate";

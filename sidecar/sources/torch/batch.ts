@@ -1,5 +1,5 @@
 import { ModelError } from "../../graph/errors";
-import { completeInputs, type InputOption } from "../tfjs/inputs";
+import { completeInputs, type InputOption } from "../inputs";
 import type { Port } from "../model";
 import { elementTypeOf } from "./elements";
 import { evaluateExpression, symbolsOf, type Expression } from "./expressions";

@@ -1,4 +1,4 @@
-import { uniqueNames } from "../tfjs/subject";
+import { uniqueNames } from "../unique-names";
 
 /** Names of a model's outputs, by how its `forward` packs them: `logits`, `hidden.0`; or `output`, `output0`, ... */
 export function outputNames(tree: string | null, count: number): string[] {

@@ -1,7 +1,7 @@
 import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import * as ops from "../../../primitives/ops";
-import { elu, leakyRelu, prelu, relu, selu, softplus } from "../../tfjs/lowerings/elementwise";
+import { elu, leakyRelu, prelu, relu, selu, softplus } from "../../activations";
 import {
   aligned,
   broadcastShape,

@@ -2,7 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { matMul } from "../../tfjs/lowerings/products";
+import { matMul } from "../../products";
 import { aligned, type Call, type Operator, type OperatorTable } from "../call";
 
 const at = ops.scalarLike;

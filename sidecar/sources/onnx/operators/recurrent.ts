@@ -2,7 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { elu, leakyRelu, relu, softplus } from "../../tfjs/lowerings/elementwise";
+import { elu, leakyRelu, relu, softplus } from "../../activations";
 import { checkedSteps, listed, type Call, type Operator, type OperatorTable, type Result } from "../call";
 
 /**

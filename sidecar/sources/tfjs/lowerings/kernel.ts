@@ -1,7 +1,8 @@
 import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
-import { sameShape, type Shape, type TypedArray } from "../../../graph/types";
-import { convert, padRank, reshape, transpose } from "../../../primitives/ops";
+import type { TypedArray } from "../../../graph/types";
+import { convert, padRank, transpose } from "../../../primitives/ops";
+import { view } from "../../view";
 
 /** One call of a TensorFlow.js kernel, with its inputs as values of the graph. */
 export interface KernelCall {
@@ -41,21 +42,6 @@ export function perDimension(amount: number | readonly number[] | null | undefin
   if (amount === null || amount === undefined) return new Array<number>(rank).fill(1);
   if (typeof amount === "number") return new Array<number>(rank).fill(amount);
   return amount.length === 1 ? new Array<number>(rank).fill(amount[0]) : [...amount];
-}
-
-const viewed = new WeakMap<Value, Value>();
-
-/**
- * A reshape that sees through earlier ones: TensorFlow.js adds and drops axes of extent 1 around many a kernel, and what
- * ends in the shape it began with is no operation.
- */
-export function view(b: Builder, x: Value, shape: Shape): Value {
-  const origin = viewed.get(x) ?? x;
-  if (sameShape(x.shape, shape)) return x;
-  if (sameShape(origin.shape, shape)) return origin;
-  const result = reshape(b, origin, shape);
-  viewed.set(result, origin);
-  return result;
 }
 
 /** `x` with other axes put in place: a reshape to `split`, a transpose, a reshape to `joined`. */

@@ -3,7 +3,8 @@ import type { Value } from "../../../graph/graph";
 import { range, sizeOf, type Shape } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
 import { tf } from "../tensorflow";
-import { positiveAxis, rearrange, view, type Lowering, type LoweringTable } from "./kernel";
+import { view } from "../../view";
+import { positiveAxis, rearrange, type Lowering, type LoweringTable } from "./kernel";
 
 /** Kernels that move elements without computing. */
 

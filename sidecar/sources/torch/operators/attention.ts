@@ -1,7 +1,7 @@
 import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import * as ops from "../../../primitives/ops";
-import { matMul } from "../../tfjs/lowerings/products";
+import { matMul } from "../../products";
 import type { Operator, OperatorCall, OperatorTable } from "../call";
 import { safeSoftmax, softmax } from "./normalisation";
 

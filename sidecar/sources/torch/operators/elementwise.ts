@@ -2,7 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { isFloat } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { elu, leakyRelu, prelu, relu, selu, softplus } from "../../tfjs/lowerings/elementwise";
+import { elu, leakyRelu, prelu, relu, selu, softplus } from "../../activations";
 import type { Operator, OperatorCall, OperatorTable } from "../call";
 import { aligned, axisOf, floating, numeric, type Operand } from "./common";
 

@@ -2,7 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { matMul } from "../../tfjs/lowerings/products";
+import { matMul } from "../../products";
 import type { Operator, OperatorCall, OperatorTable } from "../call";
 import { aligned, axisOf, commonType } from "./common";
 

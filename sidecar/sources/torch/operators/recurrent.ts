@@ -2,7 +2,7 @@ import type { Builder } from "../../../graph/builder";
 import type { Value } from "../../../graph/graph";
 import { range } from "../../../graph/types";
 import * as ops from "../../../primitives/ops";
-import { relu } from "../../tfjs/lowerings/elementwise";
+import { relu } from "../../activations";
 import type { Operator, OperatorCall, OperatorTable } from "../call";
 import { checkParts } from "./common";
 import { linear } from "./products";

@@ -1,6 +1,6 @@
-import { ModelError } from "../../graph/errors";
-import type { Source } from "../../graph/graph";
-import { formatShape, type DType } from "../../graph/types";
+import { ModelError } from "../graph/errors";
+import type { Source } from "../graph/graph";
+import { formatShape, type DType } from "../graph/types";
 
 /** What a user says about an input with `--input NAME=SHAPE[:DTYPE]`. */
 export interface InputOption {
