@@ -279,6 +279,8 @@ function unknown({ uri, export: name }: ModelRef): ModelState {
     // What a code file holds is not known yet
     kind: isBinaryModel(uri) ? "saved" : "unknown",
     takes: [],
+    inputs: [],
+    isPart: false,
     line: null,
     activity: "idle",
     analysis: null,

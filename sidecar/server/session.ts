@@ -79,7 +79,7 @@ export class Session {
     this.connection.onInitialized(() => {
       void this.say(() =>
         this.connection.client.register(DidChangeWatchedFilesNotification.type, {
-          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json,onnx,pt2}" }],
+          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json,onnx,pt2,py}" }],
         }),
       );
       this.tellDevice();

@@ -24,7 +24,7 @@ describe("diagnostics", () => {
         code: "model-error",
         message: "No data",
         range: { start: { line: 4, character: 2 }, end: { line: 4, character: 10_000 } },
-        data: { model: { uri: `file://${FILE}`, export: "model" }, takes: [], kind: "model" },
+        data: { model: { uri: `file://${FILE}`, export: "model" }, takes: [], inputs: [], kind: "model" },
       },
     ]);
   });

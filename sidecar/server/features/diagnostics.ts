@@ -9,8 +9,10 @@ import type { Shown } from "./shown";
 /** What a quick fix needs to know of the diagnostic that it is offered for. */
 export interface DiagnosticData {
   readonly model: ModelRef;
-  /** Names of the parameters of a factory or function. */
+  /** Names of the parameters of a class, factory or function. */
   readonly takes: readonly string[];
+  /** Names of inputs whose shapes have to be given. */
+  readonly inputs: readonly string[];
   readonly kind: string;
   /** A better way to compute the Jacobian. */
   readonly use?: Way;
@@ -42,6 +44,7 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
     const data: DiagnosticData = {
       model: { uri: state.uri, export: state.export },
       takes: state.takes,
+      inputs: state.inputs,
       kind: state.kind,
       ...more,
     };
