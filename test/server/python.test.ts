@@ -9,7 +9,7 @@ import { startSidecar, until, Workspace, type Sidecar } from "./sidecar";
 
 /** Python files in the editor: found from their text, evaluated by the user's own Python, kept up to date. */
 
-const TIMEOUT = 180_000;
+const TIMEOUT = 300_000;
 
 let sidecar: Sidecar;
 let editor: Editor;
@@ -327,6 +327,78 @@ while True:
       await editor.configure({ python: "/none" });
       const { stale } = await editor.modelWhere(uri, "make_net", "to fail", ({ fault }) => fault !== null);
       expect(stale).toBe("failed");
+    },
+    TIMEOUT,
+  );
+});
+
+describe.skipIf(python === undefined)("what the user's own PyTorch would do", () => {
+  it(
+    "stands beside our own figures: the wide residual net takes 30.52 GiB for one array",
+    async () => {
+      const uri = await opened("wide_residual.py", null, { WideResidual: { inputs: ["x=N,3,32,32"] } });
+      result(await editor.analyze(uri, "WideResidual"));
+      await editor.modelWhere(uri, "WideResidual", "to be planned", ({ planning }) => !planning, 100);
+      const text = workspace.read("wide_residual.py");
+      const hover = (await editor.hover(uri, lineOf(text, "class WideResidual")))!;
+      expect(hover).toMatch(
+        /^\| `jacrev` \|\s+\| 9\d\.\d\d GiB \| `\[1000, 100, 80, 32, 32\]` 30\.52 GiB \| too large \|$/m,
+      );
+      expect(hover).toContain("| in PyTorch 2.13.0 | chunk | takes | here | |");
+      expect(hover).toMatch(/^\| `jacrev` \|\s+\| \d+\.\d\d GiB \| 9\d\.\d\d GiB \| too large \|$/m);
+      expect(await editor.hover(uri, lineOf(text, "self.wide_1(x)"))).not.toBe(null);
+      expect(await editor.hover(uri, lineOf(text, "self.half_1(x)"))).toContain("30.52 GiB");
+      const found = editor.diagnostics.get(uri)!.filter(({ code }) => code === "pytorch-memory");
+      expect(found).toMatchObject([{ range: { start: { line: lineOf(text, "class WideResidual") - 1 } } }]);
+      expect(found[0].message).toMatch(
+        /^In PyTorch 2\.13\.0 .*jacrev takes \d+\.\d\d GiB for 100 examples, more than the 16\.00 GiB of Tesla V100 16GB; /,
+      );
+    },
+    TIMEOUT,
+  );
+
+  it(
+    "is told at the lines of loops and errors, and asked anew for another number of examples",
+    async () => {
+      const uri = await opened("probed.py", null, {
+        Loops: { inputs: ["x=N,5,4"] },
+        Gated: { inputs: ["x=N,5,4"] },
+      });
+      result(await editor.analyze(uri, "Loops"));
+      result(await editor.analyze(uri, "Gated"));
+      const text = workspace.read("probed.py");
+      const told = (code: string): string[] =>
+        editor.diagnostics
+          .get(uri)!
+          .filter((each) => each.code === code)
+          .map(({ range, message }) => `${text.split("\n")[range.start.line].trim()}: ${message as string}`);
+      await until("the error of the GRU", () => told("pytorch-error").some((each) => each.includes("[1, 6]")));
+      const loops = told("pytorch-fallback");
+      expect(loops).toContainEqual(
+        "y, _ = self.cells(x): PyTorch 2.13.0 has no batching rule for aten::mkldnn_rnn_layer, and runs it as a loop here: " +
+          "vmap(jacrev) 100 times for 100 examples; take jacrev of the whole batch, which runs this operation once.",
+      );
+      expect(loops.filter((each) => each.startsWith("y = self.encoder(y): "))).toEqual([
+        expect.stringContaining("aten::_scaled_dot_product_flash_attention_for_cpu, and runs it as a loop here"),
+        expect.stringContaining(
+          "aten::_scaled_dot_product_flash_attention_for_cpu_backward, and runs it as a loop, in the backward",
+        ),
+      ]);
+      expect(told("pytorch-error")).toContainEqual(
+        "y, _ = self.cells(x): vmap(jacrev) raises in PyTorch 2.13.0: output with shape [1, 6] doesn't match the broadcast " +
+          "shape [2, 1, 6]; take jacrev of the whole batch, which works here.",
+      );
+      await editor.configure({ batch: 7 });
+      const asked = await editor.modelWhere(
+        uri,
+        "Loops",
+        "to be evaluated anew",
+        ({ analysis, activity }) => {
+          return activity === "idle" && analysis?.batch === 7 && Boolean(analysis.pytorch);
+        },
+        150,
+      );
+      expect(asked.analysis!.pytorch!.fallbacks[0].iterations).toBe(7);
     },
     TIMEOUT,
   );

@@ -66,6 +66,15 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
             ]),
         compare,
       ];
+    case "pytorch-memory":
+      return [
+        fix("Set the batch size…", commands.setBatch),
+        fix("Choose another device…", commands.chooseDevice, []),
+        compare,
+      ];
+    case "pytorch-fallback":
+    case "pytorch-error":
+      return [compare];
     case "slow-fallback":
       return [...useFix, compare];
     case "excluded-parameters":

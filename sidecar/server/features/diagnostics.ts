@@ -4,6 +4,7 @@ import type { ModelRef } from "../../protocol/messages";
 import { faultCode } from "../wording";
 import { docsLink } from "./docs";
 import { remarks, type Way } from "./memory";
+import { pytorchRemarks } from "./pytorch";
 import type { Shown } from "./shown";
 
 /** What a quick fix needs to know of the diagnostic that it is offered for. */
@@ -67,7 +68,10 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
       const place = shown.place(source);
       if (source === null || place !== null) add(shown, place, { severity: severities[severity], code, message });
     }
-    for (const { severity, code, message, place: source, use, parameters } of remarks(shown)) {
+    for (const { severity, code, message, place: source, use, parameters } of [
+      ...remarks(shown),
+      ...pytorchRemarks(shown),
+    ]) {
       const place = shown.place(source);
       if (source !== null && place === null) continue;
       add(shown, place, { severity: severities[severity], code, message }, { use: use ?? undefined, parameters });
