@@ -51,7 +51,10 @@ export interface PytorchRow {
 }
 
 /** First what raises an error. */
-export function pytorchRows({ strategies, device }: Analysis, pytorch: PytorchAnalysis): PytorchRow[] {
+export function pytorchRows(
+  { strategies, device }: Pick<Analysis, "strategies" | "device">,
+  pytorch: PytorchAnalysis,
+): PytorchRow[] {
   const own = (strategy: string, chunk: number | null): number | null => {
     const same = strategies.find((each) => each.strategy === strategy && each.chunk === chunk);
     return same === undefined ? null : takenBytes(same);
