@@ -255,6 +255,7 @@ function chosenFor(model: ModelRef): PanelState["chosen"] {
 const commands: Record<PanelCommand, string> = {
   analyze: "kernelscope.analyze",
   setInputs: "kernelscope.setInputs",
+  choosePython: "kernelscope.choosePython",
   computeJacobian: "kernelscope.computeJacobian",
   computeNtk: "kernelscope.computeNtk",
   chooseDevice: "kernelscope.chooseDevice",
