@@ -1,5 +1,6 @@
+import { isAbsolute } from "node:path";
 import * as vscode from "vscode";
-import { readSettings } from "./settings";
+import { programPath, readSettings, writeSetting } from "./settings";
 
 /**
  * Which Python runs the user's Python files: the setting's, else the one that the user has chosen for their workspace folder
@@ -79,12 +80,34 @@ export class Interpreters implements vscode.Disposable {
   }
 }
 
-/** Choose Python Interpreter...: where it is chosen now. */
+/** Choose Python Interpreter...: in the Python extension, unless the setting says which. */
 export function activateChoosePython(): vscode.Disposable {
   return vscode.commands.registerCommand("kernelscope.choosePython", async () => {
     const isOfExtension =
       readSettings().python === "" && vscode.extensions.getExtension(PYTHON_EXTENSION) !== undefined;
     if (isOfExtension) await vscode.commands.executeCommand("python.setInterpreter");
-    else await vscode.commands.executeCommand("workbench.action.openSettings", "kernelscope.python");
+    else await askForPython();
   });
+}
+
+async function askForPython(): Promise<void> {
+  const text = await vscode.window.showInputBox({
+    title: "Python that runs Python files",
+    prompt: "A path, or the name of a program, of a Python with PyTorch 2.9 or later; empty for the usual one",
+    value: readSettings().python,
+    validateInput: async (value) => ((await isThere(value)) ? null : "There is no such file"),
+  });
+  if (text !== undefined) await writeSetting("python", text.trim());
+}
+
+/** The name of a program is looked for when it is run. */
+async function isThere(text: string): Promise<boolean> {
+  const path = programPath(text.trim());
+  if (!isAbsolute(path)) return true;
+  try {
+    const { type } = await vscode.workspace.fs.stat(vscode.Uri.file(path));
+    return type !== vscode.FileType.Directory;
+  } catch {
+    return false;
+  }
 }

@@ -22,7 +22,7 @@ export function readSettings(pythons: Settings["pythons"] = {}): Settings {
     timeLimit: config.get<number>("timeLimit")!,
     codeMemory: config.get<string>("codeMemory")!,
     tensorflow: config.get<string>("tensorflowPath")!,
-    python: program(config.get<string>("python")!.trim()),
+    python: programPath(config.get<string>("python")!.trim()),
     pythons,
     // Copied, as the models' options are
     batchingRules: [...config.get<string[]>("batchingRules")!].map(absolute),
@@ -46,7 +46,8 @@ export function onSettings(changed: () => void): vscode.Disposable {
   );
 }
 
-type Key = "batchSize" | "device" | "targetMemory" | "engine" | "timeLimit" | "codeMemory" | "tensorflowPath";
+type Key =
+  "batchSize" | "device" | "targetMemory" | "engine" | "timeLimit" | "codeMemory" | "tensorflowPath" | "python";
 
 /** Written for the workspace where there is one, else for the user. */
 export async function writeSetting(key: Key, value: string | number): Promise<void> {
@@ -95,7 +96,7 @@ function settingsKey(model: ModelRef): string {
 }
 
 /** A program in the settings: a path, or a name that the system looks for. */
-function program(text: string): string {
+export function programPath(text: string): string {
   return /[\\/]/.test(text) ? absolute(text.replace(/^\$\{workspaceFolder\}[\\/]/, "")) : text;
 }
 

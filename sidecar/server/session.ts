@@ -305,7 +305,8 @@ export class Session {
   }
 
   private diagnose(): void {
-    const byPath = diagnostics(this.models!.entries().map((entry) => this.asShown(entry)));
+    const shown = this.models!.entries().map((entry) => this.asShown(entry));
+    const byPath = diagnostics(shown, (path, line) => this.texts!.indent(path, line - 1));
     for (const path of new Set([...this.diagnosed, ...byPath.keys()])) {
       const found = byPath.get(path) ?? [];
       void this.say(() => this.connection.sendDiagnostics({ uri: this.texts!.uriOf(path), diagnostics: found }));

@@ -1,5 +1,6 @@
-import { copyFileSync, readdirSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
 import type { ModelOptions, Settings } from "../../sidecar/protocol/messages";
@@ -14,14 +15,18 @@ const TIMEOUT = 300_000;
 let sidecar: Sidecar;
 let editor: Editor;
 let workspace: Workspace;
+/** Where the sidecar's temporary files are. */
+let temporary: string;
 
 beforeAll(async () => {
-  sidecar = await startSidecar();
+  temporary = mkdtempSync(join(tmpdir(), "kernelscope-temporary-"));
+  sidecar = await startSidecar({ TMPDIR: temporary });
 });
 
 afterAll(async () => {
   await sidecar.end();
   await until("the sidecar's processes to end", () => sidecar.processes().length === 0);
+  rmSync(temporary, { recursive: true });
 });
 
 beforeEach(() => {
@@ -80,7 +85,7 @@ async function opened(
 const pythons = (): string[] => sidecar.processes().filter((each) => each.includes("torch_program.py"));
 
 /** Folders for exported models that have not been removed. */
-const leftOver = (): string[] => readdirSync(tmpdir()).filter((name) => /^kernelscope-\w{6}$/.test(name));
+const leftOver = (): string[] => readdirSync(temporary).filter((name) => name.startsWith("kernelscope-"));
 
 describe("models of a Python file", () => {
   it("are found without being run, also where the workspace is not trusted", async () => {
@@ -235,7 +240,9 @@ describe.skipIf(python === undefined)("a Python file", () => {
         /^forward, with x of shape \[2, 4\], raised RuntimeError: shape '\[7, 7\]' is invalid .*; correct the line, or the input shapes$/,
       );
       await until("a diagnostic", () => editor.diagnostics.get(uri)?.length === 1);
-      expect(editor.diagnostics.get(uri)).toMatchObject([{ code: "input-shape", range: { start: { line: 4 } } }]);
+      expect(editor.diagnostics.get(uri)).toMatchObject([
+        { code: "input-shape", range: { start: { line: 4, character: 8 } } },
+      ]);
       workspace.write("net.py", file.replace("(self, x):", "(self, x)"));
       await editor.replace(uri, "(self, x):", "(self, x)");
       await editor.saved(uri);
@@ -287,7 +294,7 @@ while True:
     "ends when the sidecar is killed",
     async () => {
       const uri = await opened("net.py", endless, { Net: { inputs: ["x=N,4"] } });
-      const other = await startSidecar();
+      const other = await startSidecar({ TMPDIR: temporary });
       const second = await Editor.connect(other, {
         python,
         models: { [`${workspace.path("net.py")}#Net`]: { inputs: ["x=N,4"] } },

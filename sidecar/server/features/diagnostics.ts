@@ -30,8 +30,15 @@ const severities = {
 /** The end of a line, whatever its length: editors cut a range at it. */
 const END = 10_000;
 
-/** What is to be said about models, by the path of the file in which it stands. */
-export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]> {
+/**
+ * What is to be said about models, by the path of the file in which it stands.
+ *
+ * @param indentOf blanks at the beginning of a line, which counts from 1: what is known of its line alone stands behind them
+ */
+export function diagnostics(
+  models: readonly Shown[],
+  indentOf: (path: string, line: number) => number = () => 0,
+): Map<string, Diagnostic[]> {
   const byPath = new Map<string, Diagnostic[]>();
   const add = (
     shown: Shown,
@@ -41,7 +48,8 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
   ): void => {
     const { state, path } = shown;
     const where = place ?? { file: path, line: state.line ?? 1, column: 1 };
-    const start = { line: where.line - 1, character: where.column - 1 };
+    const character = where.column > 1 ? where.column - 1 : indentOf(where.file, where.line);
+    const start = { line: where.line - 1, character };
     const data: DiagnosticData = {
       model: { uri: state.uri, export: state.export },
       takes: state.takes,
