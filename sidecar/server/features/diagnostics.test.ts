@@ -36,6 +36,14 @@ describe("diagnostics", () => {
     expect(line({ fault: fault("x", null), line: null })).toBe(0);
   });
 
+  it("stand behind the indentation of a line of which nothing but the line is known", () => {
+    const character = (column: number): number | undefined =>
+      diagnostics([shown({ fault: fault("x", at(5, FILE, column)) })], (path, line) => {
+        return path === FILE && line === 5 ? 8 : 0;
+      }).get(FILE)?.[0].range.start.character;
+    expect([character(1), character(3)]).toEqual([8, 2]);
+  });
+
   it("show a fault in the file in which it is", () => {
     const found = diagnostics([shown({ fault: fault("x", at(7, "/models/layers.ts")) })]);
     expect([...found.keys()]).toEqual(["/models/layers.ts"]);
