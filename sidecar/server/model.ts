@@ -123,10 +123,13 @@ export class ModelEntry {
     this.analysis = { ...this.analysis, ntk, diagnostics: [...diagnostics, ...this.analysis.diagnostics] };
   }
 
+  get isCoupled(): boolean {
+    return this.evaluation?.traced.batch.coupled ?? false;
+  }
+
   /** Whether another number of examples needs another evaluation: also what PyTorch is asked is asked for one number. */
   get dependsOnBatch(): boolean {
-    const traced = this.evaluation?.traced;
-    return traced !== undefined && (traced.batch.coupled || traced.pytorch !== undefined);
+    return this.isCoupled || this.evaluation?.traced.pytorch !== undefined;
   }
 
   /** Files whose change makes it stale. */

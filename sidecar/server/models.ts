@@ -404,12 +404,13 @@ export class Models implements TextListener {
           JSON.stringify(optionsBefore.inputs) !== JSON.stringify(options.inputs);
         const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.workers.batchOf(path, exportName);
         const isNeeded = wasEvaluated && isPresent && (isOther || (isOtherBatch && entry.dependsOnBatch));
-        if (isNeeded && this.workers.mayEvaluate(path)) {
-          void this.evaluate(path, exportName);
-        } else {
+        const isAnew = isNeeded && this.workers.mayEvaluate(path);
+        // What PyTorch is asked for another number of examples is waited for by nothing else
+        if (!isAnew || (!isOther && !entry.isCoupled)) {
           const batch = this.workers.batchOf(path, exportName);
           if (entry.describe(device, batch, options)) void this.plan(entry);
         }
+        if (isAnew) void this.evaluate(path, exportName);
       }
       this.changed(path);
       if (!before.trusted && settings.trusted && this.open.has(path)) this.evaluateOnOpen(path);

@@ -255,7 +255,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
     it("has its Jacobian computed", async () => {
       await window.runCommand("Kernelscope: Compute Jacobian...");
       await window.quickInput.pick("Random Inputs");
-      await window.quickInput.pick("vmap(jacrev)");
+      await window.quickInput.pick("Automatic");
       const out = join(window.folder, "small.npz");
       await saveAs(window, /Write the Jacobian to/, out);
       await window.notifications.waitFor(/^Jacobian of small\.py#Small/);

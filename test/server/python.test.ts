@@ -396,6 +396,8 @@ describe.skipIf(python === undefined)("what the user's own PyTorch would do", ()
           "shape [2, 1, 6]; take jacrev of the whole batch, which works here.",
       );
       await editor.configure({ batch: 7 });
+      const meanwhile = await editor.modelWhere(uri, "Loops", "to be told for 7", (each) => each.analysis?.batch === 7);
+      expect(meanwhile).toMatchObject({ activity: "evaluating", stale: null, analysis: { pytorch: null } });
       const asked = await editor.modelWhere(
         uri,
         "Loops",
