@@ -258,7 +258,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
       await window.quickInput.pick("Automatic");
       const out = join(window.folder, "small.npz");
       await saveAs(window, /Write the Jacobian to/, out);
-      await window.notifications.waitFor(/^Jacobian of small\.py#Small/);
+      await window.notifications.waitFor(/^Jacobian of small\.py#Small, .* Written to/);
       expect(existsSync(out)).toBe(true);
       await window.notifications.clear();
     });
