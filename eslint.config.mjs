@@ -102,7 +102,7 @@ export default defineConfig(
   },
   {
     files: ["sidecar/protocol/**/*.ts"],
-    ignores: ["sidecar/protocol/text.ts", "**/*.test.ts"],
+    ignores: ["sidecar/protocol/{text,options,pytorch}.ts", "**/*.test.ts"],
     rules: {
       "no-restricted-syntax": [
         "error",

@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
 import type { Analysis } from "../sidecar/protocol/analysis";
 import type { ModelRef, ModelState, Outcome } from "../sidecar/protocol/messages";
+import { areRequired } from "../sidecar/protocol/options";
 import type { App } from "./app";
 import { askForArguments, askForInputs } from "./model-options";
 import { targetModel, type ModelArgument } from "./models";
-import { reveal, titleOf } from "./places";
+import { isPythonFile, reveal, titleOf } from "./places";
 import { modelOptions } from "./settings";
 
 /** Analyze Model: has a model evaluated, asking first for what it cannot be evaluated without. */
@@ -28,6 +29,7 @@ export function activateAnalyze(app: App): vscode.Disposable {
 export async function analyze(app: App, model: ModelRef): Promise<ModelState | null> {
   const state = app.store.find(model);
   if (!(await prepare(model, state))) return null;
+  if (isPythonFile(model.uri)) await app.interpreters.known();
   const source = new vscode.CancellationTokenSource();
   running.get(keyOf(model))?.cancel();
   running.set(keyOf(model), source);
@@ -65,18 +67,19 @@ async function prepare(model: ModelRef, state: ModelState | undefined): Promise<
   if (document?.isDirty && !(await document.save())) return false;
   if (state === undefined || !vscode.workspace.isTrusted) return true;
   const options = modelOptions(model);
-  const required = state.takes.filter((name) => !name.endsWith("?"));
-  if (state.kind === "factory" && options.arguments === undefined && required.length > 0) {
-    return askForArguments(model, state);
+  const isCalled = state.kind === "factory" || state.kind === "class";
+  if (isCalled && options.arguments === undefined && areRequired(state.takes)) {
+    if (!(await askForArguments(model, state))) return false;
   }
-  if (state.kind === "function" && options.inputs === undefined) return askForInputs(model, state);
-  return true;
+  return options.inputs !== undefined || !areRequired(state.inputs) || askForInputs(model, state);
 }
 
 async function tell(app: App, model: ModelRef, message: string): Promise<void> {
   const trusts = vscode.workspace.isTrusted;
-  const actions = trusts ? ["Show Problem"] : ["Manage Trust"];
+  const isOfPython = /choose (the|another) Python interpreter/i.test(message);
+  const actions = trusts ? [...(isOfPython ? ["Choose Python Interpreter..."] : []), "Show Problem"] : ["Manage Trust"];
   const action = await vscode.window.showErrorMessage(`${titleOf(model)}: ${message}`, ...actions);
+  if (action === "Choose Python Interpreter...") await vscode.commands.executeCommand("kernelscope.choosePython");
   if (action === "Show Problem") await showProblem(app.store.find(model));
   if (action === "Manage Trust") await vscode.commands.executeCommand("workbench.trust.manage");
 }

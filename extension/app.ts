@@ -1,5 +1,6 @@
 import type { ExtensionContext, LogOutputChannel } from "vscode";
 import type { Devices } from "./devices";
+import type { Interpreters } from "./interpreters";
 import type { Kernels } from "./kernels";
 import type { Runs } from "./runs";
 import type { Sidecar } from "./sidecar";
@@ -14,4 +15,5 @@ export interface App {
   readonly runs: Runs;
   readonly kernels: Kernels;
   readonly devices: Devices;
+  readonly interpreters: Interpreters;
 }

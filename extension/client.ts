@@ -190,7 +190,7 @@ function newLanguageClient(
   { log, initializationOptions, commands, onNotice }: ClientOptions,
   server: () => Promise<{ reader: NodeJS.ReadableStream; writer: NodeJS.WritableStream; detached: boolean }>,
 ): LanguageClient {
-  const languages = ["typescript", "typescriptreact", "javascript", "javascriptreact", "json", "jsonc"];
+  const languages = ["typescript", "typescriptreact", "javascript", "javascriptreact", "json", "jsonc", "python"];
   const client = new QuietClient("kernelscope", "Kernelscope", server, {
     documentSelector: languages.map((language) => ({ scheme: "file", language })),
     outputChannel: log,

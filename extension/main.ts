@@ -7,11 +7,13 @@ import { activateComputeNtk } from "./compute-ntk";
 import { Devices } from "./devices";
 import { activateExportResults } from "./export-results";
 import { activateGraphEditor } from "./graph-editor";
+import { activateChoosePython, Interpreters } from "./interpreters";
 import { Kernels } from "./kernels";
 import { activateModelOptions } from "./model-options";
 import { mayHoldModel } from "./models";
 import { activateOpenExample } from "./open-example";
 import { activatePanel } from "./panel";
+import { isPythonFile } from "./places";
 import { Runs } from "./runs";
 import { onSettings, readSettings } from "./settings";
 import { Sidecar } from "./sidecar";
@@ -34,11 +36,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const known = new Store(context.storageUri);
   store = known;
   const loaded = known.load();
+  const interpreters = new Interpreters(log);
   const sidecar = new Sidecar({
     program: vscode.Uri.joinPath(context.extensionUri, "dist", "cli.js").fsPath,
     log,
     commands: LINKED,
-    settings: readSettings,
+    settings: () => readSettings(interpreters.byFolder),
     known: async () => {
       await loaded;
       return known.all();
@@ -50,10 +53,12 @@ export function activate(context: vscode.ExtensionContext): void {
   // Beside the results of models where there is a workspace
   const kernelsFolder = vscode.Uri.joinPath(context.storageUri ?? context.globalStorageUri, "kernels");
   const kernels = new Kernels(sidecar, known, kernelsFolder, context.workspaceState);
-  const app: App = { context, log, sidecar, store: known, devices, runs: new Runs(sidecar), kernels };
+  const app: App = { context, log, sidecar, store: known, devices, runs: new Runs(sidecar), kernels, interpreters };
   const startFor = (document: vscode.TextDocument): void => {
+    if (!mayHoldModel(document)) return;
     // A failure has been shown
-    if (sidecar.state === "stopped" && mayHoldModel(document)) sidecar.start().catch(() => undefined);
+    if (sidecar.state === "stopped") sidecar.start().catch(() => undefined);
+    if (isPythonFile(document.uri.path)) void interpreters.known();
   };
   context.subscriptions.push(
     log,
@@ -65,13 +70,16 @@ export function activate(context: vscode.ExtensionContext): void {
     sidecar.onDidChangeState((state) => {
       if (state !== "running" && state !== "starting") known.markRestored();
     }),
-    onSettings(() => sidecar.configure(readSettings())),
+    interpreters,
+    onSettings(() => sidecar.configure(readSettings(interpreters.byFolder))),
+    interpreters.onDidChange(() => sidecar.configure(readSettings(interpreters.byFolder))),
     vscode.workspace.onDidOpenTextDocument(startFor),
     vscode.workspace.onDidSaveTextDocument(startFor),
     vscode.commands.registerCommand("kernelscope.restartSidecar", () => sidecar.restart()),
     vscode.commands.registerCommand("kernelscope.showLog", () => log.show()),
     activateAnalyze(app),
     activateModelOptions(app),
+    activateChoosePython(),
     activateComputeJacobian(app),
     activateComputeNtk(app),
     activateChooseDevice(app),

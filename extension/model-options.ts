@@ -1,14 +1,14 @@
 import * as vscode from "vscode";
 import type { ModelRef, ModelState } from "../sidecar/protocol/messages";
+import { areRequired, faultOfArguments, faultOfShape } from "../sidecar/protocol/options";
 import type { App } from "./app";
 import { askForText } from "./ask";
 import { targetModel, type ModelArgument } from "./models";
-import { titleOf } from "./places";
+import { isPythonFile, titleOf } from "./places";
 import { batchOf, modelOptions, readSettings, writeModelOptions, writeSetting } from "./settings";
 
 /** What a model cannot tell of itself, asked of the user and remembered in the workspace's settings. */
 
-const EXTENTS = /^\s*N?(\s*,?\s*[1-9]\d*)*\s*(:\s*(float32|int32|bool)\s*)?$/;
 const SIZE = /^\s*\d+(\.\d+)?\s*([KMG]i)?B?\s*$/i;
 
 export function activateModelOptions(app: App): vscode.Disposable {
@@ -36,7 +36,7 @@ export function activateModelOptions(app: App): vscode.Disposable {
   );
 }
 
-/** The shapes of a function's inputs. False where the user gave up. */
+/** The shapes of a model's inputs. False where the user gave up. */
 export async function askForInputs(model: ModelRef, state: ModelState | undefined): Promise<boolean> {
   const known = new Map((modelOptions(model).inputs ?? []).map((text) => text.split("=") as [string, string]));
   const names = inputNames(state, [...known.keys()]);
@@ -44,10 +44,10 @@ export async function askForInputs(model: ModelRef, state: ModelState | undefine
   for (const name of names) {
     const text = await askForText({
       title: `${titleOf(model)}: shape of ${name}`,
-      prompt: "Extents with N for the batch axis, and an element type if it is not float32: N,32,32,3 or N,20:int32",
+      prompt: `Extents with N for the batch axis, and an element type if it is not float32: ${shapeExample(model)} or N,20:int32`,
       value: known.get(name) ?? "N,",
       valueSelection: [2, 2],
-      validateInput: (value) => (EXTENTS.test(value) ? null : "Write extents such as N,32,32,3"),
+      validateInput: faultOfShape,
     });
     if (text === undefined) return false;
     inputs.push(`${name}=${text.replaceAll(/\s/g, "").replace(/,$/, "")}`);
@@ -56,28 +56,33 @@ export async function askForInputs(model: ModelRef, state: ModelState | undefine
   return true;
 }
 
-function inputNames(state: ModelState | undefined, known: readonly string[]): readonly string[] {
-  if (state?.kind === "function") return state.takes.filter((name) => !name.endsWith("?"));
-  // A model that leaves the shape of an input open says which
-  const asked = /input shape (?:of )?(\w+)/.exec(state?.fault?.message ?? "")?.[1];
-  return [...new Set([...known, ...(asked === undefined ? [] : [asked])])];
+/** Images as the framework has them. */
+function shapeExample({ uri }: ModelRef): string {
+  return isPythonFile(uri) ? "N,3,32,32" : "N,32,32,3";
 }
 
-/** The arguments of a factory. False where the user gave up. */
+function inputNames(state: ModelState | undefined, known: readonly string[]): readonly string[] {
+  if (state !== undefined && areRequired(state.inputs)) {
+    // One that may be left out is asked for where it has been given
+    const isAsked = (name: string): boolean => !name.endsWith("?") || known.includes(name.slice(0, -1));
+    return state.inputs.filter(isAsked).map((name) => name.replace("?", ""));
+  }
+  // A model that leaves the shape of an input open says which
+  const asked = (state?.fault?.message ?? "").matchAll(/input shape (?:of )?(\w+)/g);
+  return [...new Set([...known, ...Array.from(asked, ([, name]) => name)])];
+}
+
+/** The arguments of a factory or class. False where the user gave up. */
 export async function askForArguments(model: ModelRef, state: ModelState | undefined): Promise<boolean> {
   const takes = state?.takes ?? [];
+  const isPython = isPythonFile(model.uri);
   const text = await askForText({
     title: `${titleOf(model)}(${takes.join(", ")})`,
-    prompt: 'Its arguments as JSON, separated by commas: 40,[128],"relu"',
+    prompt: isPython
+      ? "Its arguments as Python literals, separated by commas: 40, width=128, activation='relu'"
+      : 'Its arguments as JSON, separated by commas: 40,[128],"relu"',
     value: modelOptions(model).arguments ?? "",
-    validateInput(value) {
-      try {
-        JSON.parse(`[${value}]`);
-        return null;
-      } catch {
-        return "Not JSON: quote strings with double quotes";
-      }
-    },
+    validateInput: (value) => faultOfArguments(value, isPython ? "python" : "json"),
   });
   if (text === undefined) return false;
   await writeModelOptions(model, { arguments: text.trim() });

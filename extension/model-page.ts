@@ -255,6 +255,7 @@ function chosenFor(model: ModelRef): PanelState["chosen"] {
 const commands: Record<PanelCommand, string> = {
   analyze: "kernelscope.analyze",
   setInputs: "kernelscope.setInputs",
+  choosePython: "kernelscope.choosePython",
   computeJacobian: "kernelscope.computeJacobian",
   computeNtk: "kernelscope.computeNtk",
   chooseDevice: "kernelscope.chooseDevice",
@@ -279,6 +280,8 @@ function unknown({ uri, export: name }: ModelRef): ModelState {
     // What a code file holds is not known yet
     kind: isBinaryModel(uri) ? "saved" : "unknown",
     takes: [],
+    inputs: [],
+    isPart: false,
     line: null,
     activity: "idle",
     analysis: null,

@@ -18,6 +18,7 @@ const CODE = /^(type|java)script(react)?$/;
 export function mayHoldModel(document: vscode.TextDocument): boolean {
   const { languageId, uri } = document;
   if (uri.scheme !== "file") return false;
+  if (languageId === "python") return /\btorch\b|\bnn\.\w|\bdef\s+forward\b/.test(document.getText());
   if (CODE.test(languageId)) return document.getText().includes("@tensorflow/tfjs");
   if (!/^jsonc?$/.test(languageId)) return false;
   return /"(modelTopology|layers-model|graph-model)"/.test(document.getText());
@@ -35,7 +36,7 @@ export async function targetModel({ store, sidecar }: App, argument: ModelArgume
     if (known.length > 0) return known.length === 1 ? known[0] : pick(known);
     void vscode.window
       .showInformationMessage(
-        "Open a model first: a TypeScript or JavaScript file with one of TensorFlow.js, a saved model.json, or an .onnx or .pt2 file.",
+        "Open a model first: a TypeScript or JavaScript file with one of TensorFlow.js, a Python file with one of PyTorch, a saved model.json, or an .onnx or .pt2 file.",
         "Open Example",
       )
       .then((action) => action && vscode.commands.executeCommand("kernelscope.openExample"));
@@ -45,7 +46,9 @@ export async function targetModel({ store, sidecar }: App, argument: ModelArgume
   const [found] = await sidecar.request("kernelscope/find", { uris: [uri] });
   const models = found?.models ?? [];
   if (models.length === 0) return { uri, export: null };
-  return models.length === 1 ? models[0] : pick(models);
+  // As on the command line: the one that is no part of another
+  const wholes = models.filter(({ isPart }) => !isPart);
+  return wholes.length === 1 ? wholes[0] : pick(models);
 }
 
 /** The file of the active editor, if there may be a model in it. */
@@ -61,7 +64,9 @@ export function activeModelFile(): vscode.Uri | undefined {
 async function pick(models: readonly ModelState[]): Promise<ModelRef | undefined> {
   const items = models.map((model) => ({
     label: titleOf(model),
-    description: model.line === null ? "" : `line ${model.line}`,
+    description: [model.line === null ? "" : `line ${model.line}`, model.isPart ? "part of another" : ""]
+      .filter(Boolean)
+      .join(", "),
     model,
   }));
   return (await askToPick(items, { placeHolder: "Which model?" }))?.model;

@@ -11,6 +11,11 @@ const examples = [
   { label: "Tutorial CNN", description: "the convolutional net of PyTorch's NTK tutorial", file: "tutorial-cnn.ts" },
   { label: "Multilayer perceptron", description: "784-512-512-10", file: "mlp.ts" },
   { label: "MobileNet", description: "a factory with optional arguments", file: "mobilenet.ts" },
+  {
+    label: "Wide residual net in PyTorch",
+    description: "a Python file, for images N,3,32,32",
+    file: "wide_residual.py",
+  },
   { label: "Self-attention", description: "a plain function on tensors", file: "function.ts" },
 ];
 

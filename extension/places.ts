@@ -45,6 +45,11 @@ export function isBinaryModel(path: string): boolean {
   return /\.(onnx|pt2)$/i.test(path);
 }
 
+/** Whether a file's models are made by the user's own Python. */
+export function isPythonFile(path: string): boolean {
+  return /\.py$/i.test(path);
+}
+
 export function folderOf(model: ModelRef): string {
   return dirname(vscode.Uri.parse(model.uri).fsPath);
 }

@@ -6,7 +6,8 @@ import type { ModelOptions, ModelRef, Settings } from "../sidecar/protocol/messa
 
 const SECTION = "kernelscope";
 
-export function readSettings(): Settings {
+/** @param pythons the Python that has been chosen for each workspace folder elsewhere */
+export function readSettings(pythons: Settings["pythons"] = {}): Settings {
   const config = vscode.workspace.getConfiguration(SECTION);
   return {
     trusted: vscode.workspace.isTrusted,
@@ -21,6 +22,8 @@ export function readSettings(): Settings {
     timeLimit: config.get<number>("timeLimit")!,
     codeMemory: config.get<string>("codeMemory")!,
     tensorflow: config.get<string>("tensorflowPath")!,
+    python: programPath(config.get<string>("python")!.trim()),
+    pythons,
     // Copied, as the models' options are
     batchingRules: [...config.get<string[]>("batchingRules")!].map(absolute),
     models: modelsByPath(allModelOptions()),
@@ -43,7 +46,8 @@ export function onSettings(changed: () => void): vscode.Disposable {
   );
 }
 
-type Key = "batchSize" | "device" | "targetMemory" | "engine" | "timeLimit" | "codeMemory" | "tensorflowPath";
+type Key =
+  "batchSize" | "device" | "targetMemory" | "engine" | "timeLimit" | "codeMemory" | "tensorflowPath" | "python";
 
 /** Written for the workspace where there is one, else for the user. */
 export async function writeSetting(key: Key, value: string | number): Promise<void> {
@@ -89,6 +93,11 @@ function settingsKey(model: ModelRef): string {
   const path = root === undefined ? fsPath : relative(root, fsPath);
   const isInside = !path.startsWith("..") && !isAbsolute(path);
   return `${(isInside ? path : fsPath).replaceAll("\\", "/")}#${model.export ?? ""}`;
+}
+
+/** A program in the settings: a path, or a name that the system looks for. */
+export function programPath(text: string): string {
+  return /[\\/]/.test(text) ? absolute(text.replace(/^\$\{workspaceFolder\}[\\/]/, "")) : text;
 }
 
 /** A path in the settings, relative to the workspace's first folder. */

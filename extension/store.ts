@@ -92,6 +92,9 @@ function asRestored(file: FileState): FileState {
     ...file,
     models: file.models.map((model) => ({
       ...model,
+      // Missing in what an earlier version has kept
+      inputs: model.inputs ?? [],
+      isPart: model.isPart ?? false,
       activity: "idle" as const,
       planning: false,
       stale: model.analysis === null ? null : (model.stale ?? "restored"),

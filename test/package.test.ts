@@ -69,8 +69,9 @@ describe("the package", () => {
       /^extension\/(package\.json|readme\.md|changelog\.md|LICENSE\.txt|ThirdPartyNotices\.txt)$/,
       /^extension\/media\/(icon\.png|kernelscope\.svg|panel-(dark|light)\.svg|walkthrough\/[\w-]+\.(svg|md))$/,
       /^extension\/docs\/[a-z]+\.md$/,
-      /^extension\/examples\/[\w-]+\.(ts|npy)$/,
-      /^extension\/dist\/(extension|client|cli|server|planning|worker|worker-main|watchdog|webview|codicon|torch_program)\.(js|css|ttf|py)$/,
+      /^extension\/examples\/[\w-]+\.(ts|npy|py)$/,
+      /^extension\/dist\/(extension|client|cli|server|planning|worker|worker-main|watchdog|webview|codicon)\.(js|css|ttf)$/,
+      /^extension\/dist\/torch_program\.py$/,
       /^extension\/dist\/node_modules\/(esbuild|onnxruntime-(node|common)|@esbuild\/[\w-]+)\//,
     ];
     for (const pattern of expected)

@@ -1,4 +1,5 @@
 import type { ModelState } from "../sidecar/protocol/messages";
+import { areRequired } from "../sidecar/protocol/options";
 import { h, type Node_ } from "./dom";
 import type { ViewContext } from "./view";
 import { button, icon } from "./widgets";
@@ -34,13 +35,16 @@ export function emptyState({ state, post }: ViewContext): Node_ {
 }
 
 /** What an analysis of this kind of model takes. */
-export function hint({ kind, takes, export: name }: ModelState): string {
+export function hint({ kind, takes, inputs, export: name }: ModelState): string {
   const call = `${name ?? "the function"}(${takes.join(", ")})`;
   switch (kind) {
-    case "factory":
-      return takes.length > 0
-        ? `${call} makes the model and needs arguments: you are asked for them once, and they are kept.`
+    case "class":
+    case "factory": {
+      const asked = [...(areRequired(takes) ? ["arguments"] : []), ...(areRequired(inputs) ? ["input shapes"] : [])];
+      return asked.length > 0
+        ? `${call} makes the model and needs ${asked.join(" and ")}: you are asked for them once, and they are kept.`
         : `${call} is called to make the model; nothing is trained or saved.`;
+    }
     case "function":
       return `${call} does not say how large its inputs are: you are asked for their shapes once, and they are kept.`;
     case "saved":

@@ -70,6 +70,7 @@ function subtitle({ state: { model, place: page }, post }: ViewContext): Node_ {
 
 const kindNames: Record<PanelState["model"]["kind"], string> = {
   model: "model",
+  class: "class",
   factory: "factory function",
   function: "plain function",
   saved: "saved model",

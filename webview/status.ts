@@ -36,7 +36,12 @@ export function statusOf({ model, trusted, running }: PanelState): Status {
     const text = `${model.fault.message}${shown ? " The last results are shown." : ""}`;
     // A model that is no code leaves them open, and has no line to set them from
     const isOpen = model.kind === "saved" && /input shape/i.test(model.fault.message);
-    const action = isOpen ? ({ label: "Set Input Shapes…", command: "setInputs" } as const) : null;
+    const isOfPython = /choose (the|another) Python interpreter/i.test(model.fault.message);
+    const action = isOpen
+      ? ({ label: "Set Input Shapes…", command: "setInputs" } as const)
+      : isOfPython
+        ? ({ label: "Choose Python Interpreter…", command: "choosePython" } as const)
+        : null;
     return status("error", "error", text, { place: model.fault.source, action });
   }
   switch (model.stale) {

@@ -12,8 +12,9 @@ import { revealLine } from "../places";
 const MOST_FILES = 5000;
 const CODE = "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx}";
 const SAVED = "**/*.json";
+const PYTHON = "**/*.py";
 const BINARY = "**/*.{onnx,pt2}";
-const LEFT_OUT = "**/{node_modules,dist,out,build,.git,coverage}/**";
+const LEFT_OUT = "**/{node_modules,dist,out,build,.git,coverage,.venv,venv,site-packages}/**";
 
 type Node =
   | { readonly kind: "file"; readonly file: FileState }
@@ -57,7 +58,7 @@ export function activateModelsView(app: App): vscode.Disposable {
 /** Has the sidecar look through the workspace's files, in parts, so that it answers others meanwhile. */
 async function find({ store, sidecar, log }: App): Promise<number> {
   const found = await Promise.all(
-    [CODE, SAVED, BINARY].map((glob) => vscode.workspace.findFiles(glob, LEFT_OUT, MOST_FILES)),
+    [CODE, PYTHON, SAVED, BINARY].map((glob) => vscode.workspace.findFiles(glob, LEFT_OUT, MOST_FILES)),
   );
   const uris = found.flat().map((uri) => uri.toString());
   let count = 0;
@@ -154,7 +155,11 @@ function modelItem(model: ModelState): vscode.TreeItem {
     const { shape, bytes } = analysis.jacobian;
     item.description = `J ${formatShortShape(shape)} · ${formatBytes(bytes)}${stale ? " · stale" : ""}`;
   } else {
-    item.description = fault ? "could not be evaluated" : kind === "factory" ? "factory, not analyzed" : "not analyzed";
+    item.description = fault
+      ? "could not be evaluated"
+      : kind === "factory" || kind === "class"
+        ? `${kind}, not analyzed`
+        : "not analyzed";
   }
   item.iconPath = new vscode.ThemeIcon(
     activity === "evaluating" ? "loading~spin" : fault ? "error" : analysis ? "symbol-class" : "circle-outline",

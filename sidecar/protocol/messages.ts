@@ -28,7 +28,8 @@ export interface ModelRef {
   readonly export: string | null;
 }
 
-export type ModelKind = "model" | "factory" | "function" | "saved" | "unknown";
+/** A `class` is one of a Python file: called as a factory is. */
+export type ModelKind = "model" | "class" | "factory" | "function" | "saved" | "unknown";
 
 /** Why an analysis does not speak of what is in the editor now. */
 export type Staleness =
@@ -49,8 +50,12 @@ export interface ModelFault {
 /** All that is known of one model at one moment. */
 export interface ModelState extends ModelRef {
   readonly kind: ModelKind;
-  /** Names of the parameters of a factory or function, as they are written. */
+  /** Names of the parameters of a class, factory or function, as they are written; a `?` follows one that may be left out. */
   readonly takes: readonly string[];
+  /** Names of inputs whose shapes have to be given, as far as the text tells; a `?` follows one that may be left out. */
+  readonly inputs: readonly string[];
+  /** Whether it is part of another model of its file, or makes it: then that one is meant where none is named. */
+  readonly isPart: boolean;
   /** 1-based, in the text as it is now: where the model is bound or made. Null while that line is being edited. */
   readonly line: number | null;
   readonly activity: "idle" | "evaluating";
@@ -79,7 +84,7 @@ export interface FileState {
 export interface ModelOptions {
   /** Number of examples; else the setting's. */
   readonly batch?: number;
-  /** JSON arguments of a factory, as in `createModel(40,[128])`: `40,[128]`. */
+  /** Arguments of a factory or class: in JSON, `40,[128]` as in `createModel(40,[128])`; of a Python file in its literals. */
   readonly arguments?: string;
   /** `NAME=SHAPE[:DTYPE]` for each input whose shape the model leaves open. */
   readonly inputs?: readonly string[];
@@ -111,6 +116,10 @@ export interface Settings {
   readonly codeMemory: string;
   /** Folder of a native TensorFlow.js; empty: found beside the model. */
   readonly tensorflow: string;
+  /** The Python that runs Python files; empty: that of their workspace folder, else that of the environment. */
+  readonly python: string;
+  /** The Python that has been chosen for a workspace folder, by the folder's path. */
+  readonly pythons: Readonly<Record<string, string>>;
   /** Paths of code files with batching rules. */
   readonly batchingRules: readonly string[];
   /** By `path#export`. */

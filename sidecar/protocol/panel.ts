@@ -126,6 +126,7 @@ export type KernelQuestion = {
 export type PanelCommand =
   | "analyze"
   | "setInputs"
+  | "choosePython"
   | "computeJacobian"
   | "computeNtk"
   | "chooseDevice"

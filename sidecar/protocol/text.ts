@@ -2,7 +2,7 @@ import type { FallbackAnalysis, FallbackLoop, NtkAnalysis, StrategyAnalysis } fr
 
 /**
  * How sizes and shapes are written for people, the same on every surface: command line, hovers, hints, side bar, panels.
- * The one file here that is not types only.
+ * With options.ts and pytorch.ts, what is not types only here.
  */
 
 /** `1.50 GiB`: powers of two. */

@@ -91,8 +91,11 @@ export class ModelEntry {
     const basis = JSON.stringify([device, batch, options.exclude, options.strategy, options.chunk]);
     if (basis === this.basis) return false;
     this.basis = basis;
-    const { traced } = this.evaluation;
     const { exclude = [] } = options;
+    // What PyTorch has said of another number of examples is not said of this one
+    const isAsked = this.batchFor(batch) === this.evaluation.batch;
+    const { pytorch, ...rest } = this.evaluation.traced;
+    const traced = pytorch !== undefined && isAsked ? { ...rest, pytorch } : rest;
     this.analysis = analyze({ ...traced, weights: {} }, { batch: this.batchFor(batch), device, plan: false, exclude });
     this.subject = withoutParameters<PlannedModel>(traced, exclude);
     return true;
@@ -120,9 +123,13 @@ export class ModelEntry {
     this.analysis = { ...this.analysis, ntk, diagnostics: [...diagnostics, ...this.analysis.diagnostics] };
   }
 
-  /** Whether another number of examples needs another evaluation. */
-  get dependsOnBatch(): boolean {
+  get isCoupled(): boolean {
     return this.evaluation?.traced.batch.coupled ?? false;
+  }
+
+  /** Whether another number of examples needs another evaluation: also what PyTorch is asked is asked for one number. */
+  get dependsOnBatch(): boolean {
+    return this.isCoupled || this.evaluation?.traced.pytorch !== undefined;
   }
 
   /** Files whose change makes it stale. */
@@ -137,6 +144,8 @@ export class ModelEntry {
       export: this.exportName,
       kind: this.discovered?.kind ?? "unknown",
       takes: this.discovered?.takes ?? [],
+      inputs: this.discovered?.inputs ?? [],
+      isPart: this.discovered?.isPart ?? false,
       line,
       activity: this.running === null ? "idle" : "evaluating",
       analysis: this.analysis,

@@ -10,14 +10,15 @@ import type {
   PlanRequest,
   Settings,
 } from "../protocol/messages";
+import { areRequired } from "../protocol/options";
 import type { Outline } from "../protocol/outline";
 import { outlineOf } from "../analysis/outline";
-import { discoverModels, isBinaryModel, mayHoldModels, type DiscoveredModel } from "../sources/discover";
+import { discoverModels, isBinaryModel, isPythonFile, mayHoldModels, type DiscoveredModel } from "../sources/discover";
 import { CancelledError } from "../worker/client";
 import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
 import { ModelEntry } from "./model";
-import { batchingRulesOf, modelKey, optionsOf } from "./options";
+import { batchingRulesOf, modelKey, optionsOf, pythonOf } from "./options";
 import { Planning } from "./planning";
 import { isFile, pathOf, savedText, type TextListener } from "./texts";
 import { faultForEditor } from "./wording";
@@ -27,7 +28,7 @@ import { faultOf, notTrusted, type Workers } from "./workers";
 const REST_MS = 150;
 
 /** Folders whose files are not the user's own. */
-const OF_OTHERS = /[\\/](node_modules|\.git)[\\/]/;
+const OF_OTHERS = /[\\/](node_modules|\.git|site-packages)[\\/]/;
 
 const notAnalyzed: ModelFault = {
   fault: "model",
@@ -358,10 +359,13 @@ export class Models implements TextListener {
   }
 
   /** Whether a model can be evaluated without asking the user for arguments or shapes. */
-  private isComplete(path: string, { kind, takes, export: name }: DiscoveredModel): boolean {
+  private isComplete(path: string, { kind, takes, inputs = [], export: name }: DiscoveredModel): boolean {
     const options = this.workers.optionsOf(path, name);
-    if (kind === "factory") return options.arguments !== undefined || takes.every((each) => each.endsWith("?"));
-    return kind !== "function" || options.inputs !== undefined;
+    const isCalled = kind === "factory" || kind === "class";
+    return (
+      (!isCalled || options.arguments !== undefined || !areRequired(takes)) &&
+      (options.inputs !== undefined || !areRequired(inputs))
+    );
   }
 
   /** A file on the disk may have another text now: what was made from it is made anew. */
@@ -395,16 +399,18 @@ export class Models implements TextListener {
         const options = optionsOf(settings, path, exportName);
         const isOther =
           areOtherRules ||
+          (isPythonFile(path) && pythonOf(before, path) !== pythonOf(settings, path)) ||
           optionsBefore.arguments !== options.arguments ||
           JSON.stringify(optionsBefore.inputs) !== JSON.stringify(options.inputs);
         const isOtherBatch = (optionsBefore.batch ?? before.batch) !== this.workers.batchOf(path, exportName);
         const isNeeded = wasEvaluated && isPresent && (isOther || (isOtherBatch && entry.dependsOnBatch));
-        if (isNeeded && this.workers.mayEvaluate(path)) {
-          void this.evaluate(path, exportName);
-        } else {
+        const isAnew = isNeeded && this.workers.mayEvaluate(path);
+        // What PyTorch is asked for another number of examples is waited for by nothing else
+        if (!isAnew || (!isOther && !entry.isCoupled)) {
           const batch = this.workers.batchOf(path, exportName);
           if (entry.describe(device, batch, options)) void this.plan(entry);
         }
+        if (isAnew) void this.evaluate(path, exportName);
       }
       this.changed(path);
       if (!before.trusted && settings.trusted && this.open.has(path)) this.evaluateOnOpen(path);
@@ -502,7 +508,7 @@ export class Models implements TextListener {
 }
 
 /** Weights are no texts, and may be huge. */
-const TEXT = /\.([mc]?[jt]s|[jt]sx|json)$/i;
+const TEXT = /\.([mc]?[jt]s|[jt]sx|json|py)$/i;
 
 async function textsOf(paths: readonly string[]): Promise<Map<string, string>> {
   const texts = new Map<string, string>();

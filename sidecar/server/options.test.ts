@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { defaults } from "../../test/server/editor";
-import { deviceOf, inputsOf, limitsOf, modelKey, optionsOf } from "./options";
+import { deviceOf, inputsOf, limitsOf, modelKey, optionsOf, pythonOf } from "./options";
 
 const detected = { name: "CPU (2 cores)", memoryBytes: 2 ** 33, detected: true };
 
@@ -19,6 +19,18 @@ describe("limits", () => {
 
   it("cannot be a size that is none", () => {
     expect(() => limitsOf({ ...defaults, codeMemory: "much" })).toThrow("kernelscope.codeMemory much: write a size");
+  });
+});
+
+describe("the Python of a file", () => {
+  const pythons = { "/work": "/work/.venv/bin/python", "/work/inner": "/inner/python" };
+  const of = (path: string, python = ""): string | null => pythonOf({ ...defaults, python, pythons }, path);
+
+  it("is the setting's, that of the innermost folder around it, or the environment's", () => {
+    expect(of("/work/net.py", " /usr/bin/python3 ")).toBe("/usr/bin/python3");
+    expect(of("/work/net.py")).toBe("/work/.venv/bin/python");
+    expect(of("/work/inner/net.py")).toBe("/inner/python");
+    expect(of("/workshop/net.py")).toBe(null);
   });
 });
 

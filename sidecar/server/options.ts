@@ -1,3 +1,4 @@
+import { sep } from "node:path";
 import { namedDevice, parseMemory } from "../devices/detect";
 import type { DeviceInfo } from "../protocol/analysis";
 import type { ModelOptions, Settings } from "../protocol/messages";
@@ -36,6 +37,14 @@ export function batchingRulesOf({ trusted, batchingRules }: Settings): readonly 
 
 export function modelKey(path: string, exportName: string | null): string {
   return `${path}#${exportName ?? ""}`;
+}
+
+/** The Python that runs a file: as it is set, else that of the innermost workspace folder; null for that of the environment. */
+export function pythonOf({ python, pythons }: Settings, path: string): string | null {
+  if (python.trim() !== "") return python.trim();
+  const isAround = (folder: string): boolean => path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+  const around = Object.keys(pythons).filter(isAround);
+  return around.length === 0 ? null : pythons[around.reduce((a, b) => (b.length > a.length ? b : a))];
 }
 
 /** `createModel(40,[128])` for a factory with arguments. */

@@ -79,7 +79,7 @@ export class Session {
     this.connection.onInitialized(() => {
       void this.say(() =>
         this.connection.client.register(DidChangeWatchedFilesNotification.type, {
-          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json,onnx,pt2}" }],
+          watchers: [{ globPattern: "**/*.{ts,mts,cts,tsx,js,mjs,cjs,jsx,json,onnx,pt2,py}" }],
         }),
       );
       this.tellDevice();
@@ -305,7 +305,8 @@ export class Session {
   }
 
   private diagnose(): void {
-    const byPath = diagnostics(this.models!.entries().map((entry) => this.asShown(entry)));
+    const shown = this.models!.entries().map((entry) => this.asShown(entry));
+    const byPath = diagnostics(shown, (path, line) => this.texts!.indent(path, line - 1));
     for (const path of new Set([...this.diagnosed, ...byPath.keys()])) {
       const found = byPath.get(path) ?? [];
       void this.say(() => this.connection.sendDiagnostics({ uri: this.texts!.uriOf(path), diagnostics: found }));

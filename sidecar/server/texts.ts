@@ -64,11 +64,20 @@ export class Texts {
 
   /** Length of a line of an open file; lines count from 0. */
   lineLength(path: string, line: number): number {
+    return this.line(path, line).length;
+  }
+
+  /** Blanks at the beginning of a line of an open file. */
+  indent(path: string, line: number): number {
+    return /^\s*/.exec(this.line(path, line))![0].length;
+  }
+
+  private line(path: string, line: number): string {
     const document = this.open(path);
-    if (document === undefined || line >= document.lineCount) return 0;
+    if (document === undefined || line >= document.lineCount) return "";
     return document
       .getText({ start: { line, character: 0 }, end: { line: line + 1, character: 0 } })
-      .replace(/[\r\n]+$/, "").length;
+      .replace(/[\r\n]+$/, "");
   }
 }
 

@@ -66,6 +66,41 @@ const cases: readonly [said: string, shown: string, code: FaultCode][] = [
     "The file is no whole ONNX model (it is cut off); export it again",
     "model-error",
   ],
+  [
+    "/usr/bin/python3 has no PyTorch; install it with pip install torch, or give the Python that has it with --python",
+    "/usr/bin/python3 has no PyTorch; install it with pip install torch, or choose the Python interpreter that has it",
+    "python-interpreter",
+  ],
+  [
+    "PyTorch 2.3.1 of python3 is too old to export models from; install 2.4 or later there, or give another Python with --python",
+    "PyTorch 2.3.1 of python3 is too old to export models from; install 2.4 or later there, or choose another Python interpreter",
+    "python-interpreter",
+  ],
+  [
+    "/no/python cannot be started (spawn ENOENT); give the Python that has PyTorch with --python",
+    "/no/python cannot be started (spawn ENOENT); choose the Python interpreter that has PyTorch",
+    "python-interpreter",
+  ],
+  [
+    "the shape of x and ids is not known; add --input x=N,SHAPE --input ids=N,SHAPE, such as x=N,3,32,32 (N is the batch axis)",
+    "The shape of x and ids is not known; set the input shape x=N,SHAPE and the input shape ids=N,SHAPE, such as x=N,3,32,32 (N is the batch axis)",
+    "input-shape",
+  ],
+  [
+    "forward, with x of shape [2, 3], raised RuntimeError: no; correct the line, or --input",
+    "forward, with x of shape [2, 3], raised RuntimeError: no; correct the line, or the input shapes",
+    "input-shape",
+  ],
+  [
+    "make_net cannot be called so (missing a required argument: 'width'); write its arguments, as in nets.py#make_net(16, depth=2)",
+    "make_net cannot be called so (missing a required argument: 'width'); set its arguments, such as 16, depth=2",
+    "model-error",
+  ],
+  [
+    "the constructor raised TypeError: no; correct the line, or the arguments in #Net(width='2')",
+    "The constructor raised TypeError: no; correct the line, or the arguments of Net(width='2')",
+    "model-error",
+  ],
   // Names are as they are
   [
     "kernelscope.timeLimit is 0: give a number of seconds",

@@ -20,7 +20,7 @@ import { ask, CancelledError, type AskOptions } from "../worker/client";
 import { MemoryError } from "../worker/memory";
 import type { ModelRequest, NtkJob, NtkReport, TracedModel } from "../worker/messages";
 import { Spare } from "../worker/spare";
-import { batchingRulesOf, deviceOf, exportText, inputsOf, limitsOf, optionsOf } from "./options";
+import { batchingRulesOf, deviceOf, exportText, inputsOf, limitsOf, optionsOf, pythonOf } from "./options";
 import { pathOf } from "./texts";
 import { Turns } from "./turns";
 import { faultForEditor } from "./wording";
@@ -76,7 +76,7 @@ export class Workers {
   ): Promise<{ traced: TracedModel; milliseconds: number }> {
     return this.turns.take(signal, async () => {
       const start = performance.now();
-      const model = this.request(path, exportName, batch);
+      const model = { ...this.request(path, exportName, batch), probe: true };
       const traced = await ask<"trace">({ kind: "trace", model }, { ...this.askOptions(signal), onRead });
       return { traced, milliseconds: performance.now() - start };
     });
@@ -211,6 +211,7 @@ export class Workers {
         inputs: inputsOf(options),
         batch,
         batchingRules: batchingRulesOf(this.settings),
+        python: pythonOf(this.settings, path),
       };
     } catch (error) {
       throw new ModelError(messageOf(error));

@@ -30,7 +30,7 @@ describe("the examples", () => {
     "tutorial-cnn.ts": [{ export: "model", kind: "model", takes: [], line: 7, column: 14 }],
     "mobilenet.ts": [{ export: "mobileNet", kind: "factory", takes: ["size?", "classes?"], line: 60, column: 8 }],
     "digits.ts": [{ export: "model", kind: "model", takes: [], line: 14, column: 14 }],
-    "function.ts": [{ export: "attention", kind: "function", takes: ["x"], line: 18, column: 8 }],
+    "function.ts": [{ export: "attention", kind: "function", takes: ["x"], inputs: ["x"], line: 18, column: 8 }],
     "smoothing.ts": [{ export: "model", kind: "model", takes: [], line: 64, column: 14 }],
     // Batching rules are no models
     "smoothing-rules.ts": [],

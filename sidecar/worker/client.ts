@@ -1,6 +1,6 @@
-import { rmSync } from "node:fs";
-import { constants } from "node:os";
-import { extname } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { extname, join } from "node:path";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
 import { MemoryError } from "./memory";
@@ -45,11 +45,12 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
 export async function ask<K extends Request["kind"]>(
-  request: Extract<Request, { kind: K }>,
+  asked: Extract<Request, { kind: K }>,
   { limits, cache, onProgress, onRead, onExamples, signal, start = startWorker, tensorflow }: AskOptions,
 ): Promise<Replies[K]> {
   if (signal?.aborted) throw new CancelledError();
-  const file = "model" in request ? request.model.file : null;
+  const file = "model" in asked ? asked.model.file : null;
+  const request = file !== null && extname(file).toLowerCase() === ".py" ? withScratch(asked) : asked;
   const worker = start({ limits, cache, code: file !== null && extname(file) !== ".json", tensorflow });
   const endBySignal = (signal: NodeJS.Signals): void => {
     void end(worker, request).then(() => process.exit(128 + constants.signals[signal]));
@@ -69,6 +70,12 @@ export async function ask<K extends Request["kind"]>(
   } finally {
     for (const signal of endings) process.off(signal, endBySignal);
   }
+}
+
+/** A worker that is ended at once cannot tidy up after the programs that it has started. */
+function withScratch<R extends Request>(request: R): R {
+  if (!("model" in request)) return request;
+  return { ...request, model: { ...request.model, scratch: mkdtempSync(join(tmpdir(), "kernelscope-")) } };
 }
 
 /** Null when the signal comes; never without one. */
@@ -137,11 +144,14 @@ function replyOf(
   });
 }
 
-/** Ends the worker and takes away what it had begun to write. */
+/** Ends the worker and takes away what it, or what it has started, had begun to write. */
 async function end(worker: WorkerProcess, request: Request): Promise<void> {
   await worker.end();
   const { pid } = worker.process;
   if ("job" in request && pid !== undefined) rmSync(partialFile(request.job.out, pid), { force: true });
+  if ("model" in request && request.model.scratch !== undefined) {
+    rmSync(request.model.scratch, { recursive: true, force: true });
+  }
 }
 
 function errorOf({ fault, message, source }: Fault): Error {

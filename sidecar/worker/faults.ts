@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
 import { messageOf, ModelError } from "../graph/errors";
 import { MemoryError } from "./memory";
 import type { Fault } from "./messages";
@@ -29,6 +29,19 @@ export function endProcessGroup(): void {
     // No group of its own (Windows)
   }
   kill(process.pid, "SIGKILL");
+}
+
+/** Ends the worker, with all that it has started, when its parent has gone; takes away what was begun. */
+export function endAbandoned(partial: readonly string[]): void {
+  for (const path of partial) {
+    try {
+      // A program that is still running may be writing there
+      rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+    } catch {
+      continue;
+    }
+  }
+  endProcessGroup();
 }
 
 export function faultOf(error: unknown): Fault {

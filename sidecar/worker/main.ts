@@ -3,7 +3,7 @@ import { availableEngines } from "../engines";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
 import { loadModel, type LoadRequest } from "../sources";
-import { faultOf } from "./faults";
+import { endAbandoned, faultOf } from "./faults";
 import { guarded } from "./guard";
 import { runJacobian } from "./jacobian";
 import { MemoryError } from "./memory";
@@ -22,8 +22,9 @@ const send = (reply: Reply): void => {
   sendToParent?.(reply);
 };
 
-const exit = process.exit.bind(process);
-process.on("disconnect", () => exit(1));
+/** Files and folders that are of no use when the process ends early. */
+let partial: readonly string[] = [];
+process.on("disconnect", () => endAbandoned(partial));
 
 /** Serves the parent's one request. `beforeReply` is called when all is done, before the parent may end this process. */
 export function serveParent(beforeReply: () => void): void {
@@ -49,10 +50,14 @@ export async function warmUp(): Promise<void> {
 }
 
 async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]> {
+  partial = [
+    ...("job" in request ? [partialFile(request.job.out, process.pid)] : []),
+    ...("model" in request && request.model.scratch !== undefined ? [request.model.scratch] : []),
+  ];
   const watchdog = new Watchdog({
     parent: process.ppid,
     heapLimit: getHeapStatistics().heap_size_limit,
-    partial: "job" in request ? partialFile(request.job.out, process.pid) : null,
+    partial,
   });
   const load = async (
     model: Omit<ModelRequest, "batch"> & Pick<LoadRequest, "batch">,

@@ -42,6 +42,8 @@ export interface ModelRequest {
   readonly python?: string | null;
   /** Whether the PyTorch of a Python file is asked what it would do. */
   readonly probe?: boolean;
+  /** A folder for what another program makes of the model, which is removed when the worker has ended. */
+  readonly scratch?: string;
 }
 
 export interface JacobianJob {

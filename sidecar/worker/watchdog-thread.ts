@@ -1,9 +1,8 @@
-import { rmSync } from "node:fs";
 import type { Debugger, Session } from "node:inspector";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Source } from "../graph/graph";
 import { innermostPlace, registerBundle } from "../sources/tfjs/places";
-import { endProcessGroup, reportFault } from "./faults";
+import { endAbandoned, endProcessGroup, reportFault } from "./faults";
 import type { WatchdogMessage, WatchdogSettings } from "./watchdog";
 
 /**
@@ -45,10 +44,7 @@ parentPort!.on("message", (message: WatchdogMessage) => {
 });
 
 setInterval(() => {
-  if (process.ppid !== settings.parent) {
-    if (settings.partial !== null) rmSync(settings.partial, { force: true });
-    endProcessGroup();
-  }
+  if (process.ppid !== settings.parent) endAbandoned(settings.partial);
   // The process's memory is an upper bound of the main thread's heap, which cannot be seen from here.
   if (evaluating !== null && session === null && process.memoryUsage.rss() > ALARM * settings.heapLimit) attach();
 }, PERIOD_MS);

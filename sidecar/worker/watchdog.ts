@@ -8,8 +8,8 @@ export interface WatchdogSettings {
   readonly parent: number;
   /** Bytes of V8's heap in the main thread. */
   readonly heapLimit: number;
-  /** A file that is of no use when the process ends early. */
-  readonly partial: string | null;
+  /** Files and folders that are of no use when the process ends early. */
+  readonly partial: readonly string[];
 }
 
 export type WatchdogMessage =

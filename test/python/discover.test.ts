@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { discoverInPython } from "../../sidecar/sources/python";
+import { discoverInPython, wholesOf } from "../../sidecar/sources/python/discover";
 import { logicalLines } from "../../sidecar/sources/python/tokens";
 
 /** Which models a Python file has, from its text alone. */
@@ -9,6 +9,9 @@ const found = (text: string): string[] =>
   discoverInPython(text).map(({ name, kind, takes, line, column, isPart }) => {
     return `${kind} ${name}(${takes.join(", ")}) ${line}:${column}${isPart ? " part" : ""}`;
   });
+
+const inputs = (text: string): string[] =>
+  discoverInPython(text).map((model) => `${model.name}(${model.inputs.join(", ")})`);
 
 const texts = (text: string): string[] =>
   logicalLines(text).map(({ indent, tokens }) => `${indent} ${tokens.map((token) => token.text).join(" ")}`);
@@ -116,6 +119,45 @@ three, four = direct(1), direct(2)
       "instance one() 21:1",
       "instance two() 22:1",
     ]);
+  });
+
+  it("have the inputs of their forward, as far as the text tells", () => {
+    expect(
+      inputs(`
+from torch import nn
+class Net(nn.Module):
+    def forward(self, x, *rest, mask=None): ...
+class Deeper(Net): ...
+class Open(nn.Module): ...
+def make(n):
+    net = Deeper(n)
+    return net.eval()
+def annotated() -> Net:
+    return load()
+def foreign() -> nn.Module:
+    return load()
+one = make(3).to("cpu")
+two = nn.Sequential(Net())
+three = nn.Linear(2, 2)
+`),
+    ).toEqual([
+      "Net(x, mask?)",
+      "Deeper(x, mask?)",
+      "Open()",
+      "make(x, mask?)",
+      "annotated(x, mask?)",
+      "foreign()",
+      "one(x, mask?)",
+      "two(input)",
+      "three()",
+    ]);
+  });
+
+  it("that are meant where none is named are made already, or no part of another", () => {
+    const wholes = (text: string): string[] => wholesOf(discoverInPython(text)).map(({ name }) => name);
+    const classes = "from torch import nn\nclass Block(nn.Module): ...\nclass Net(nn.Module):\n  part = Block\n";
+    expect(wholes(classes)).toEqual(["Net"]);
+    expect(wholes(`${classes}net = Net()`)).toEqual(["net"]);
   });
 
   it("are in no strings, comments and nested code", () => {

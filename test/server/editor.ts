@@ -39,6 +39,8 @@ export const defaults: Settings = {
   device: "Tesla V100 16GB",
   targetMemory: "",
   batchingRules: [],
+  python: "",
+  pythons: {},
   engine: "auto",
   timeLimit: 30,
   codeMemory: "2GiB",

@@ -147,6 +147,8 @@ export function shown(
       export: "model",
       kind: "model",
       takes: [],
+      inputs: [],
+      isPart: false,
       line: 2,
       activity: "idle",
       planning: false,

@@ -1,6 +1,7 @@
 import axe, { type AxeResults } from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { PytorchAnalysis } from "../../sidecar/protocol/analysis";
 import type { MemoryPlan } from "../../sidecar/protocol/messages";
 import type { FromPanel } from "../../sidecar/protocol/panel";
 import { executable, launch } from "./browser";
@@ -418,8 +419,67 @@ describe.skipIf(executable === undefined)("the memory view", () => {
     expect(await said()).toMatchObject([{ type: "reveal", place: { line: 5 } }]);
   });
 
+  const place = { file: "/project/models/net.py", line: 21, column: 1 };
+  const pytorch: PytorchAnalysis = {
+    version: "2.13.0+cpu",
+    fallbacks: ["vmap(jacrev)", "jacrev"].map((strategy) => ({
+      operation: "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+      where: "backward",
+      strategy,
+      iterations: 1000,
+      message: "There is a performance drop because ...",
+      source: place,
+      fix: "run it within torch.nn.attention.sdpa_kernel(SDPBackend.MATH), whose operations have batching rules",
+    })),
+    strategies: [
+      { strategy: "jacrev", chunk: null, peakBytes: 59 * 2 ** 30 },
+      { strategy: "jacrev", chunk: 250, peakBytes: 20 * 2 ** 30 },
+      { strategy: "grad-loop", chunk: null, peakBytes: 2 ** 31 },
+    ],
+    errors: [
+      {
+        strategy: "vmap(jacrev)",
+        training: false,
+        message: "output with shape [1, 6] doesn't match the broadcast shape [2, 1, 6]",
+        source: place,
+        fix: "take jacrev of the whole batch, which works here",
+      },
+    ],
+  };
+  const ofPython = { ...digits, strategies: digitsStrategies, pytorch };
+
+  test("what the user's own PyTorch takes, raises and runs as loops is beside it", async () => {
+    const { page, said, show } = await openPlanned({ width: 1200 });
+    expect(await page.locator(".pytorch").count()).toBe(0);
+    await show(state(ofPython));
+    const section = page.locator(".section.pytorch");
+    expect(await section.getByRole("heading").innerText()).toBe("Your PyTorch 2.13.0");
+    expect(await rowsOf(page, "pytorch-table")).toEqual([
+      "vmap(jacrev) 2.50 GiB raises an error",
+      "jacrev 59.00 GiB 58.59 GiB does not fit",
+      "jacrev 250 20.00 GiB 21.48 GiB fits",
+      "grad-loop 2.00 GiB 1.56 GiB fits",
+    ]);
+    expect((await section.locator("li").allInnerTexts()).map(spaced)).toEqual([
+      "vmap(jacrev) raises: output with shape [1, 6] doesn't match the broadcast shape [2, 1, 6] net.py:21 " +
+        "Take jacrev of the whole batch, which works here.",
+      "aten::_scaled_dot_product_flash_attention_for_cpu_backward, in backward, runs as a loop: vmap(jacrev) 1,000 times and " +
+        "jacrev 1,000 times net.py:21 Run it within torch.nn.attention.sdpa_kernel(SDPBackend.MATH), whose operations have batching rules.",
+    ]);
+    await said();
+    await section.getByRole("button", { name: "net.py:21" }).first().click();
+    expect(await said()).toMatchObject([{ type: "reveal", place }]);
+    await page.getByLabel("Device", { exact: true }).selectOption("A100 80GB");
+    expect((await rowsOf(page, "pytorch-table"))[1]).toMatch(/ fits$/);
+    await slide(page, 3);
+    expect(await section.locator(".note").first().innerText()).toMatch(
+      /^What torch\.func would take .* for 100 examples, .* It was not asked for [\d,]+ examples\.$/,
+    );
+  });
+
   test.each([300, 420, 760, 900, 1000, 2400])("nothing sticks out at %i pixels", async (width) => {
-    const { page } = await openPlanned({ width }, { fallbacks });
+    const { page, show } = await openPlanned({ width }, { fallbacks });
+    await show(state(ofPython));
     await slide(page, 3);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
   });
@@ -429,6 +489,7 @@ describe.skipIf(executable === undefined)("the memory view", () => {
       const panel = await openPlanned({ theme, width }, { fallbacks });
       const { page, show } = panel;
       await page.evaluate(axe.source);
+      await show(state(ofPython));
       expect(await violations(page)).toEqual([]);
       await page.getByRole("button", { name: "jacrev", exact: true }).click();
       await slide(page, 3);

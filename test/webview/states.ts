@@ -246,6 +246,8 @@ export function stateOf(
       ...model,
       kind: "model",
       takes: [],
+      inputs: [],
+      isPart: false,
       line: 16,
       activity: "idle",
       analysis,

@@ -34,6 +34,13 @@ test("a saved model whose input is open has its shape set from here: there is no
   expect(statusOf(stateOf(null, { model: { kind: "model", fault } })).action).toBe(null);
 });
 
+test("an interpreter that is of no use is chosen anew from here", () => {
+  const message =
+    "python3 has no PyTorch; install it with pip install torch, or choose the Python interpreter that has it";
+  const fault = { fault: "model", message, source: null } as const;
+  expect(statusOf(stateOf(null, { model: { kind: "class", fault } })).action?.command).toBe("choosePython");
+});
+
 test("what keeps an evaluation from starting comes first, with what helps", () => {
   const model = { activity: "evaluating" } as const;
   expect(statusOf(stateOf(digits, { running: false, model })).action?.command).toBe("restartSidecar");

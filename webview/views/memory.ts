@@ -5,6 +5,7 @@ import { h, type Child, type Node_ } from "../dom";
 import { formatMany } from "../format";
 import { headlineOf } from "../headline";
 import { memoryControls } from "../memory-controls";
+import { pytorchSection } from "../pytorch-section";
 import { strategyList } from "../strategy-list";
 import { formatTimes, selectedRow, strategyRows, type StrategyRow } from "../strategy-rows";
 import { follow, limitNote, timelineChart } from "../timeline-chart";
@@ -41,6 +42,7 @@ export const memory: View = {
       nothing ? null : strategyList({ rows, selected, device, room: context.plans.room, isPending }, context),
       nothing ? null : timeline(selected, device, context),
       fallbacks(fallbacksOf(analysis, context), context),
+      pytorchSection(analysis, context),
     );
   },
 };

@@ -19,7 +19,7 @@ export function codeActions(diagnostics: readonly Diagnostic[]): CodeAction[] {
 }
 
 function fixesFor(diagnostic: Diagnostic): Command[] {
-  const { model, takes, kind, use, parameters = [] } = diagnostic.data as DiagnosticData;
+  const { model, takes, inputs, kind, use, parameters = [] } = diagnostic.data as DiagnosticData;
   const name = model.export ?? "the model";
   const fix = (title: string, command: string, args: unknown[] = [model]): Command => ({
     title,
@@ -29,14 +29,11 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
   const again = fix("Analyze again", commands.analyze);
   const setInputs = fix(`Set the input shapes of ${name}…`, commands.setInputs);
   // What was given for them may be what is wrong
-  const setGiven =
-    takes.length === 0
-      ? []
-      : kind === "factory"
-        ? [fix(`Set the arguments of ${name}…`, commands.setArguments)]
-        : kind === "function"
-          ? [setInputs]
-          : [];
+  const isCalled = kind === "factory" || kind === "class";
+  const setGiven = [
+    ...(isCalled && takes.length > 0 ? [fix(`Set the arguments of ${name}…`, commands.setArguments)] : []),
+    ...(inputs.length > 0 ? [setInputs] : []),
+  ];
   const useFix = use
     ? [fix(`Compute the Jacobian by ${formatWay(use)}`, commands.useStrategy, [model, use.strategy, use.chunk])]
     : [];
@@ -48,6 +45,8 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
       return [fix("Raise the time limit of model code…", commands.setTimeLimit), again];
     case "code-memory":
       return [fix("Raise the memory limit of model code…", commands.setCodeMemory), again];
+    case "python-interpreter":
+      return [fix("Choose the Python interpreter…", commands.choosePython, []), again];
     case "model-error":
       return [...setGiven, again];
     case "result-too-large":
@@ -67,6 +66,15 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
             ]),
         compare,
       ];
+    case "pytorch-memory":
+      return [
+        fix("Set the batch size…", commands.setBatch),
+        fix("Choose another device…", commands.chooseDevice, []),
+        compare,
+      ];
+    case "pytorch-fallback":
+    case "pytorch-error":
+      return [compare];
     case "slow-fallback":
       return [...useFix, compare];
     case "excluded-parameters":

@@ -24,7 +24,7 @@ describe("diagnostics", () => {
         code: "model-error",
         message: "No data",
         range: { start: { line: 4, character: 2 }, end: { line: 4, character: 10_000 } },
-        data: { model: { uri: `file://${FILE}`, export: "model" }, takes: [], kind: "model" },
+        data: { model: { uri: `file://${FILE}`, export: "model" }, takes: [], inputs: [], kind: "model" },
       },
     ]);
   });
@@ -34,6 +34,14 @@ describe("diagnostics", () => {
       diagnostics([shown(state)]).get(FILE)?.[0].range.start.line;
     expect(line({ fault: fault("x", null) })).toBe(1);
     expect(line({ fault: fault("x", null), line: null })).toBe(0);
+  });
+
+  it("stand behind the indentation of a line of which nothing but the line is known", () => {
+    const character = (column: number): number | undefined =>
+      diagnostics([shown({ fault: fault("x", at(5, FILE, column)) })], (path, line) => {
+        return path === FILE && line === 5 ? 8 : 0;
+      }).get(FILE)?.[0].range.start.character;
+    expect([character(1), character(3)]).toEqual([8, 2]);
   });
 
   it("show a fault in the file in which it is", () => {

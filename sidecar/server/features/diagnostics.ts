@@ -4,13 +4,16 @@ import type { ModelRef } from "../../protocol/messages";
 import { faultCode } from "../wording";
 import { docsLink } from "./docs";
 import { remarks, type Way } from "./memory";
+import { pytorchRemarks } from "./pytorch";
 import type { Shown } from "./shown";
 
 /** What a quick fix needs to know of the diagnostic that it is offered for. */
 export interface DiagnosticData {
   readonly model: ModelRef;
-  /** Names of the parameters of a factory or function. */
+  /** Names of the parameters of a class, factory or function. */
   readonly takes: readonly string[];
+  /** Names of inputs whose shapes have to be given. */
+  readonly inputs: readonly string[];
   readonly kind: string;
   /** A better way to compute the Jacobian. */
   readonly use?: Way;
@@ -27,8 +30,15 @@ const severities = {
 /** The end of a line, whatever its length: editors cut a range at it. */
 const END = 10_000;
 
-/** What is to be said about models, by the path of the file in which it stands. */
-export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]> {
+/**
+ * What is to be said about models, by the path of the file in which it stands.
+ *
+ * @param indentOf blanks at the beginning of a line, which counts from 1: what is known of its line alone stands behind them
+ */
+export function diagnostics(
+  models: readonly Shown[],
+  indentOf: (path: string, line: number) => number = () => 0,
+): Map<string, Diagnostic[]> {
   const byPath = new Map<string, Diagnostic[]>();
   const add = (
     shown: Shown,
@@ -38,10 +48,12 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
   ): void => {
     const { state, path } = shown;
     const where = place ?? { file: path, line: state.line ?? 1, column: 1 };
-    const start = { line: where.line - 1, character: where.column - 1 };
+    const character = where.column > 1 ? where.column - 1 : indentOf(where.file, where.line);
+    const start = { line: where.line - 1, character };
     const data: DiagnosticData = {
       model: { uri: state.uri, export: state.export },
       takes: state.takes,
+      inputs: state.inputs,
       kind: state.kind,
       ...more,
     };
@@ -64,7 +76,10 @@ export function diagnostics(models: readonly Shown[]): Map<string, Diagnostic[]>
       const place = shown.place(source);
       if (source === null || place !== null) add(shown, place, { severity: severities[severity], code, message });
     }
-    for (const { severity, code, message, place: source, use, parameters } of remarks(shown)) {
+    for (const { severity, code, message, place: source, use, parameters } of [
+      ...remarks(shown),
+      ...pytorchRemarks(shown),
+    ]) {
       const place = shown.place(source);
       if (source !== null && place === null) continue;
       add(shown, place, { severity: severities[severity], code, message }, { use: use ?? undefined, parameters });

@@ -9,6 +9,7 @@ import {
   kernelsToTake,
   takenBytes,
 } from "../../protocol/text";
+import { formatPytorch, formatPytorchLoops, pytorchFixes, pytorchLoops, pytorchRows } from "../../protocol/pytorch";
 import { placeOfLargest, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
@@ -52,7 +53,32 @@ function memoryTexts(path: string, shown: Shown, line: number): string[] {
   return [
     ...(rows.length > 0 ? [[`**Memory** — ${more}`, [...head, ...rows].join("\n")].join("\n\n")] : []),
     ...(loops.length > 0 ? [[`**Runs as a loop** — ${more}`, loops.join("\n")].join("\n\n")] : []),
+    ...pytorchTexts(analysis, isHere, more),
   ];
+}
+
+/** What the user's own PyTorch runs as a loop, or raises, on a line. */
+function pytorchTexts({ batch, pytorch }: Analysis, isHere: (place: Place | null) => boolean, more: string): string[] {
+  if (!pytorch) return [];
+  const loops = pytorchLoops(pytorch)
+    .filter(([{ source }]) => source !== null && isHere(source))
+    .map((group) => {
+      const [{ operation, where }] = group;
+      return [
+        `- \`${operation}\`${where === "backward" ? " (backward)" : ""} runs as a loop: ${formatPytorchLoops(group)}`,
+        ...pytorchFixes(group),
+      ].join("; ");
+    });
+  const errors = pytorch.errors
+    .filter(({ source }) => source !== null && isHere(source))
+    .map((error) => {
+      const { strategy, training, message } = error;
+      const what = strategy === null ? "" : `\`${strategy}\` raises${training ? " in training mode" : ""}: `;
+      return [`- ${what}${message}`, ...pytorchFixes([error])].join("; ");
+    });
+  if (loops.length + errors.length === 0) return [];
+  const title = `**PyTorch ${formatPytorch(pytorch)}**, for ${batch} examples — ${more}`;
+  return [[title, [...loops, ...errors].join("\n")].join("\n\n")];
 }
 
 function modelText(shown: Shown): string {
@@ -70,6 +96,7 @@ function modelText(shown: Shown): string {
       `- ${device.name}, ${formatBytes(device.memoryBytes)}${verdictText(shown)}`,
     ].join("\n"),
     ...strategyTable(shown, analysis),
+    ...pytorchTable(analysis),
     ...kernelTable(analysis),
     [
       link("Overview", commands.showOverview, [refOf(shown)]),
@@ -104,6 +131,24 @@ function strategyTable(shown: Shown, { strategies }: Analysis): string[] {
     ]);
   });
   return [["| strategy | chunk | memory | largest array | |", "| --- | ---: | ---: | --- | --- |", ...rows].join("\n")];
+}
+
+/** What the user's own PyTorch would take, beside what it takes here. */
+function pytorchTable(analysis: Analysis): string[] {
+  const { pytorch } = analysis;
+  if (!pytorch) return [];
+  const name = `PyTorch ${formatPytorch(pytorch)}`;
+  const rows = pytorchRows(analysis, pytorch).map(({ strategy, chunk, peakBytes, fits, own }) =>
+    row([
+      `\`${strategy}\``,
+      chunk === null ? "" : formatCount(chunk),
+      peakBytes === null ? "" : size(peakBytes),
+      own === null ? "" : size(own),
+      peakBytes === null ? "raises an error" : fits ? "fits" : "too large",
+    ]),
+  );
+  const head = [`| in ${name} | chunk | takes | here | |`, "| --- | ---: | ---: | ---: | --- |"];
+  return rows.length === 0 ? [] : [[...head, ...rows].join("\n")];
 }
 
 /** Of each form of the neural tangent kernel, the method to take. */

@@ -38,7 +38,7 @@ export function verdict(shown: Shown): string | null {
 /** Something to be said of a line: what a quick fix for it can do is in it. */
 export interface Remark {
   readonly severity: "warning" | "information";
-  readonly code: "memory-exceeded" | "slow-fallback";
+  readonly code: "memory-exceeded" | "slow-fallback" | "pytorch-fallback" | "pytorch-error" | "pytorch-memory";
   readonly message: string;
   readonly place: Place | null;
   /** Another way, which is better. */
@@ -139,6 +139,7 @@ function fallbackRemarks(shown: Shown, { strategies, fallbacks }: Analysis): Rem
   });
 }
 
-function batchText(batch: number): string {
+/** `100 examples` */
+export function batchText(batch: number): string {
   return batch === 1 ? "1 example" : `${formatCount(batch)} examples`;
 }

@@ -30,6 +30,7 @@ export const commands = {
   setBatch: "kernelscope.setBatchSize",
   setTimeLimit: "kernelscope.setTimeLimit",
   setCodeMemory: "kernelscope.setCodeMemory",
+  choosePython: "kernelscope.choosePython",
   chooseDevice: "kernelscope.chooseDevice",
   useStrategy: "kernelscope.useStrategy",
   excludeParameters: "kernelscope.excludeParameters",

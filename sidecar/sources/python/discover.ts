@@ -9,6 +9,8 @@ export interface PythonModel {
   readonly kind: "class" | "instance" | "factory";
   /** Parameters of the constructor or function; a `?` follows the name of one that may be left out. */
   readonly takes: readonly string[];
+  /** Inputs of its `forward`, likewise, as far as the text tells which class it is of. */
+  readonly inputs: readonly string[];
   /** 1-based: where the name is bound. */
   readonly line: number;
   readonly column: number;
@@ -19,6 +21,12 @@ export interface PythonModel {
 /** A look at the text that takes next to no time, and tells most files that have no model. */
 export function mayHoldPythonModels(text: string): boolean {
   return /\btorch\b|\bnn\b|\bModule\b|\bdef\s+forward\b/.test(text);
+}
+
+/** The models that may be meant where none is named: those that are made, or else those that are no part of another. */
+export function wholesOf(models: readonly PythonModel[]): readonly PythonModel[] {
+  const instances = models.filter(({ kind }) => kind === "instance");
+  return instances.length > 0 ? instances : models.filter(({ isPart }) => !isPart);
 }
 
 /** In the order of their lines; of names that are bound twice, the last. */
@@ -91,8 +99,12 @@ class Known {
   private readonly packages = new Set(["nn", "torch.nn"]);
   /** Classes of PyTorch's that are imported by name, and of the file's own. */
   private readonly classes = new Set<string>();
-  private readonly factories = new Set<string>();
+  /** Inputs of what each factory returns. */
+  private readonly factories = new Map<string, readonly string[]>();
+  /** Parameters of constructors of the file's own classes. */
   private readonly parameters = new Map<string, readonly string[]>();
+  /** Inputs of the file's own classes. */
+  private readonly inputs = new Map<string, readonly string[]>();
 
   constructor(statements: readonly Statement[]) {
     for (const { head, body } of statements) {
@@ -104,9 +116,11 @@ class Known {
       if (head[0].text === "class" && head[1]?.kind === "name") {
         if (!this.isModuleClass(statement)) continue;
         this.classes.add(head[1].text);
-        this.parameters.set(head[1].text, this.constructorOf(statement));
-      } else if (isFunction(head) && this.returnsModule(statement)) {
-        this.factories.add(nameOf(head).text);
+        this.parameters.set(head[1].text, this.methodTakes(statement, "__init__", this.parameters));
+        this.inputs.set(head[1].text, this.methodTakes(statement, "forward", this.inputs));
+      } else if (isFunction(head)) {
+        const inputs = this.returnedInputs(statement);
+        if (inputs !== null) this.factories.set(nameOf(head).text, inputs);
       }
     }
   }
@@ -116,16 +130,19 @@ class Known {
     if (head[0].text === "class") {
       const name = head[1];
       if (name?.kind !== "name" || !this.classes.has(name.text)) return null;
-      return { name: name.text, kind: "class", takes: this.parameters.get(name.text) ?? [], ...placeOf(name) };
+      const takes = this.parameters.get(name.text) ?? [];
+      return { name: name.text, kind: "class", takes, inputs: this.inputs.get(name.text) ?? [], ...placeOf(name) };
     }
     if (isFunction(head)) {
       const name = nameOf(head);
-      if (!this.factories.has(name.text)) return null;
-      return { name: name.text, kind: "factory", takes: parametersOf(head), ...placeOf(name) };
+      const inputs = this.factories.get(name.text);
+      if (inputs === undefined) return null;
+      return { name: name.text, kind: "factory", takes: parametersOf(head), inputs, ...placeOf(name) };
     }
     const value = assignedValue(head);
-    if (value === null || !this.makesModule(value)) return null;
-    return { name: head[0].text, kind: "instance", takes: [], ...placeOf(head[0]) };
+    const inputs = value && this.madeInputs(value);
+    if (inputs === null) return null;
+    return { name: head[0].text, kind: "instance", takes: [], inputs, ...placeOf(head[0]) };
   }
 
   /** `import torch.nn as nn`, `from torch import nn as layers`, `from torch.nn import Module, Linear as Dense`. */
@@ -176,50 +193,69 @@ class Known {
     );
   }
 
-  private constructorOf({ head, body }: Statement): readonly string[] {
-    const own = methodOf(body, "__init__");
+  /** What a class's own method takes, or that of a base: of which it is known in `inherited`. */
+  private methodTakes(
+    { head, body }: Statement,
+    name: string,
+    inherited: ReadonlyMap<string, readonly string[]>,
+  ): readonly string[] {
+    const own = methodOf(body, name);
     if (own !== null) return parametersOf(own).slice(1);
     for (const base of splitAt(insideBrackets(head), ",")) {
-      const inherited = this.parameters.get(base.map(({ text }) => text).join(""));
-      if (inherited !== undefined) return inherited;
+      const taken = inherited.get(base.map(({ text }) => text).join(""));
+      if (taken !== undefined) return taken;
     }
     return [];
   }
 
-  /** Whether an expression makes a module: `Net(3)`, `nn.Sequential(...).eval()`, `make_net(width=2)`. */
-  private makesModule(value: readonly Token[]): boolean {
+  /**
+   * Where an expression makes a module (`Net(3)`, `nn.Sequential(...).eval()`, `make_net(width=2)`), the module's inputs as
+   * far as they are known; else null.
+   */
+  private madeInputs(value: readonly Token[]): readonly string[] | null {
     const path = pathOf(value);
-    if (path === null || value[path.length]?.text !== "(") return false;
+    if (path === null || value[path.length]?.text !== "(") return null;
+    if (!isChain(afterCall(value, path.length))) return null;
     const text = path.map((token) => token.text).join("");
-    if (!this.isClassPath(path) && !this.factories.has(text)) return false;
-    return isChain(afterCall(value, path.length));
+    return this.factories.get(text) ?? this.inputsOfClass(path);
   }
 
-  /** By its annotation, or because it returns what makes one, at once or by a variable of its own. */
-  private returnsModule({ head, body }: Statement): boolean {
+  /** Null for what names no class of modules. */
+  private inputsOfClass(path: readonly Token[]): readonly string[] | null {
+    if (!this.isClassPath(path)) return null;
+    const text = path.map((token) => token.text).join("");
+    return this.inputs.get(text) ?? (/(^|\.)Sequential$/.test(text) ? ["input"] : []);
+  }
+
+  /**
+   * Where a function returns a module, the module's inputs as far as they are known; else null. It does by its annotation,
+   * or because it returns what makes one, at once or by a variable of its own.
+   */
+  private returnedInputs({ head, body }: Statement): readonly string[] | null {
     const arrow = head.findIndex(({ text }) => text === "->");
-    if (arrow >= 0) {
-      const annotation = head.slice(arrow + 1, -1);
-      if (annotation.length > 0 && this.isClass(annotation)) return true;
-    }
+    const annotation = arrow < 0 ? [] : head.slice(arrow + 1, -1);
+    const annotated = annotation.length > 0 && this.isClass(annotation) ? this.inputsOfClass(annotation) : null;
     const indent = Math.min(...body.map((line) => line.indent));
-    const made = new Set<string>();
-    const isMade = ([first, ...rest]: readonly Token[]): boolean =>
-      first !== undefined && made.has(first.text) && isChain(rest);
+    const made = new Map<string, readonly string[]>();
+    const inputsOf = (value: readonly Token[]): readonly string[] | null => {
+      const variable = value.length > 0 && isChain(value.slice(1)) ? made.get(value[0].text) : undefined;
+      return variable ?? this.madeInputs(value);
+    };
     let inner: number | null = null;
     for (const { tokens, indent: depth } of body) {
       if (inner !== null && depth > inner) continue;
       inner = isFunction(tokens) || tokens[0].text === "class" ? depth : null;
       const value = assignedValue(tokens);
       if (value !== null) {
-        if (this.makesModule(value) || isMade(value)) made.add(tokens[0].text);
+        const inputs = inputsOf(value);
+        if (inputs !== null) made.set(tokens[0].text, inputs);
         else made.delete(tokens[0].text);
       }
       if (tokens[0].text !== "return" || depth < indent) continue;
-      const returned = tokens.slice(1);
-      if (this.makesModule(returned) || isMade(returned)) return true;
+      const returned = inputsOf(tokens.slice(1));
+      if (returned !== null) return returned;
     }
-    return false;
+    return annotated;
   }
 }
 

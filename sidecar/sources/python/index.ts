@@ -6,7 +6,7 @@ import type { Source } from "../../graph/graph";
 import type { Model } from "../model";
 import type { LoadRequest } from "../tfjs";
 import { loadTorchModel } from "../torch";
-import { discoverInPython, type PythonModel } from "./discover";
+import { discoverInPython, wholesOf, type PythonModel } from "./discover";
 import { runProgram, userPython } from "./program";
 
 export { discoverInPython, mayHoldPythonModels, type PythonModel } from "./discover";
@@ -21,7 +21,7 @@ export async function loadPythonModel(request: LoadRequest): Promise<Model> {
   const name = request.export ?? onlyModel(file, models);
   const source = placeOfModel(file, name, models);
   const python = userPython(request.python ?? null);
-  const folder = mkdtempSync(join(tmpdir(), "kernelscope-python-"));
+  const folder = mkdtempSync(join(request.scratch ?? tmpdir(), "kernelscope-python-"));
   try {
     request.onRead?.([file]);
     const result = await runProgram(python, folder, {
@@ -64,8 +64,7 @@ async function read(archive: string, { batch }: LoadRequest, file: string, sourc
 
 /** The model that is meant where none is named: the only one that is no part of another; made ones come first. */
 function onlyModel(file: string, models: readonly PythonModel[]): string {
-  const instances = models.filter(({ kind }) => kind === "instance");
-  const wholes = instances.length > 0 ? instances : models.filter(({ isPart }) => !isPart);
+  const wholes = wholesOf(models);
   if (wholes.length === 1) return wholes[0].name;
   const start = { file, line: 1, column: 1 };
   if (models.length === 0) {

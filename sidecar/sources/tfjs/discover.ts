@@ -111,7 +111,7 @@ const TENSOR_METHODS =
   /^(?:abs|acosh?|add|argMax|argMin|as[1-5]D|asScalar|asinh?|atan[2h]?|avgPool|batchNorm|broadcastTo|ceil|clipByValue|conv[12]d|conv2dTranspose|cosh?|cumprod|cumsum|depthToSpace|depthwiseConv2d|div|divNoNan|dot|elu|equal|erf|euclideanNorm|exp|expandDims|expm1|flatten|floor|floorDiv|gather|greater|greaterEqual|leakyRelu|less|lessEqual|log1?p?|logSigmoid|logSoftmax|logSumExp|logical\w+|matMul|max|maxPool|maximum|mean|min|minimum|mod|mul|neg|norm|notEqual|oneHot|onesLike|pad|pool|pow|prelu|prod|reciprocal|relu6?|reshape|reshapeAs|resize\w+|rsqrt|selu|separableConv2d|sigmoid|sign|sinh?|softmax|softplus|sqrt|square|squaredDifference|squeeze|stridedSlice|sub|sum|tanh?|tile|transpose|unstack|where|zerosLike)$/;
 
 type Call = CallExpression | NewExpression;
-type Description = Pick<DiscoveredModel, "kind" | "takes">;
+type Description = Pick<DiscoveredModel, "kind" | "takes" | "inputs">;
 
 /** A function of the file's own, and what its body shows. */
 interface Facts {
@@ -160,7 +160,9 @@ class Reader {
     if (value === null) return null;
     if (isFunction(value)) {
       if (this.isFactory(value)) return { kind: "factory", takes: takenBy(value) };
-      return isExported && this.isOnTensors(value) ? { kind: "function", takes: takenBy(value) } : null;
+      if (!isExported || !this.isOnTensors(value)) return null;
+      const takes = takenBy(value);
+      return { kind: "function", takes, inputs: takes };
     }
     if (this.makesModel(value)) return { kind: "model", takes: [] };
     const isUnknown = isExported && this.isForeignCall(value) && this.annotationAt(node) !== "no tensor";

@@ -1,0 +1,96 @@
+import type { Analysis, Place } from "../sidecar/protocol/analysis";
+import {
+  formatPytorch,
+  formatPytorchLoops,
+  pytorchFixes,
+  pytorchLoops,
+  pytorchRows,
+  type PytorchRow,
+} from "../sidecar/protocol/pytorch";
+import { formatBytes, formatCount } from "../sidecar/protocol/text";
+import { h, type Child, type Node_ } from "./dom";
+import { formatMany } from "./format";
+import { triedOf } from "./trial";
+import type { ViewContext } from "./view";
+import { cell, icon, placeLink, section, table } from "./widgets";
+
+/** What the user's own PyTorch would take, run as loops and raise, beside what is planned here. */
+export function pytorchSection(analysis: Analysis, context: ViewContext): Child {
+  const { pytorch } = analysis;
+  if (!pytorch) return null;
+  const { batch, device } = triedOf(context.state, analysis, context.memory);
+  const rows = pytorchRows({ ...analysis, device }, pytorch);
+  const said = [
+    ...pytorch.errors.map((error) => {
+      const { strategy, training, message, source } = error;
+      const what = strategy === null ? "" : `${strategy} raises${training ? " in training mode" : ""}: `;
+      const isRaised = strategy !== null && !training;
+      return remark(isRaised ? "error" : "info", `${what}${message}`, source, pytorchFixes([error]), context);
+    }),
+    ...pytorchLoops(pytorch).map((group) => {
+      const [{ operation, where, source }] = group;
+      const what = `${operation}${where === "backward" ? ", in backward," : ""} runs as a loop: ${formatPytorchLoops(group)}`;
+      return remark("sync", what, source, pytorchFixes(group), context);
+    }),
+  ];
+  const isOther = batch !== analysis.batch;
+  return section(
+    "pytorch",
+    `Your PyTorch ${formatPytorch(pytorch)}`,
+    h(
+      "p",
+      { key: "lead", class: "note" },
+      `What torch.func would take in your own Python for ${formatMany(analysis.batch, "example")}, as PyTorch tells without computing it.`,
+      isOther ? ` It was not asked for ${formatMany(batch, "example")}.` : null,
+    ),
+    rows.length === 0
+      ? null
+      : table(
+          `What the ways to compute the Jacobian take in PyTorch ${formatPytorch(pytorch)}`,
+          "pytorch-table",
+          h(
+            "div",
+            { key: "head", role: "row", class: "row head" },
+            ...["Strategy", "Chunk", "In PyTorch", "Here", "Fits"].map((title) =>
+              h("div", { role: "columnheader", class: title.toLowerCase().replace("in ", "") }, title),
+            ),
+          ),
+          ...rows.map(strategyRow),
+        ),
+    said.length === 0 ? null : h("ul", { key: "said", class: "pytorch-said" }, ...said),
+  );
+}
+
+function strategyRow({ strategy, chunk, peakBytes, own, fits }: PytorchRow): Node_ {
+  const word = peakBytes === null ? "raises an error" : fits ? "fits" : "does not fit";
+  return h(
+    "div",
+    { role: "row", class: "row" },
+    cell("strategy", strategy),
+    cell("chunk number", chunk === null ? "" : formatCount(chunk)),
+    cell("pytorch number", peakBytes === null ? "" : formatBytes(peakBytes)),
+    cell("here number", own === null ? "" : formatBytes(own)),
+    cell(fits ? "fits fit" : "fits fit over", icon(fits ? "pass" : "error"), word),
+  );
+}
+
+function remark(
+  sign: string,
+  what: string,
+  source: Place | null,
+  fixes: readonly string[],
+  { post }: ViewContext,
+): Node_ {
+  return h(
+    "li",
+    { class: sign },
+    icon(sign),
+    h(
+      "div",
+      {},
+      h("span", {}, what),
+      source === null ? null : [" ", placeLink(source, post)],
+      ...fixes.map((fix) => h("div", { class: "note" }, `${fix.charAt(0).toUpperCase()}${fix.slice(1)}.`)),
+    ),
+  );
+}
