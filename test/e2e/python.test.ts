@@ -128,7 +128,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
       await expectProblem(
         net("class WideResidual"),
         "Error",
-        /^PyTorch 2\.3\.1 of .* is too old to export models from; install 2\.9 or later there, or choose another Python interpreter$/,
+        /^PyTorch 2\.3\.1 of .* is too old to export models from; install 2\.4 or later there, or choose another Python interpreter$/,
       );
       await window.problems.close();
     });
@@ -164,6 +164,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
         expect(text).toMatch(/in PyTorch 2\.13\.0\s+chunk\s+takes\s+here/);
         await window.screenshot(`python, hover on the model, ${theme}`);
         await window.editor.closeHover();
+        await window.editor.goTo(net("self.half_1(x)"));
         expect(await window.editor.hoverOn("half_1", /30\.52 GiB/, net("self.half_1(x)"))).toMatch(/half_1/);
         await window.editor.closeHover();
       },
@@ -266,14 +267,14 @@ describe.skipIf(python === undefined)("a Python file", () => {
     it("is run by the interpreter that is chosen in the Python extension, where the setting names none", async () => {
       window.changeSettings({ "kernelscope.python": "" });
       await window.openFile("small.py");
-      await expectProblem(4, "Error", /^\/of\/the\/python\/extension\/python cannot be started/);
+      // Other files have so many problems that the panel's list does not come to this one's
+      expect(await window.editor.hoverOn("Small", /cannot be started/, 4)).toMatch(
+        /\/of\/the\/python\/extension\/python/,
+      );
+      await window.editor.closeHover();
       await window.editor.goTo(4, 8);
       await window.editor.applyQuickFix("Choose the Python interpreter…");
       await lens(window, /^Jacobian \[100, 2, 23\] · 17\.97 KiB · fits$/);
-      await expect
-        .poll(() => window.problems.list().then((all) => all.filter(({ severity }) => severity === "Error")))
-        .toEqual([]);
-      await window.problems.close();
     });
 
     it("that was exported opens as its graph", async () => {
