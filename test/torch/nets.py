@@ -318,9 +318,13 @@ def randomised(net):
 
 def export(net, x, path):
     """The batch axis is open; what else there is is not."""
-    program = torch.export.export(net, (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    shapes = ({0: torch.export.Dim.DYNAMIC},)
+    program = torch.export.export(net, (x,), dynamic_shapes=shapes)
     torch.export.save(program, path)
     torch.export.save(program.run_decompositions(), path.with_suffix(".core.pt2"))
+    # Without the optimisations that merge batch normalisations into convolutions, whose parameters would be others
+    options = {"dynamic_shapes": shapes, "dynamo": True, "optimize": False, "external_data": False}
+    torch.onnx.export(net, (x,), str(path.with_suffix(".onnx")), **options, verbose=False)
 
 
 def outputs_of(result):

@@ -41,6 +41,8 @@ export interface Reading {
   readonly builder: Builder;
   /** Null where the elements depend on the model's inputs. */
   elementsOf(value: Value): ArrayLike<number> | null;
+  /** The shape of a value as the file has it; null where that leaves something open. */
+  describedShape(name: string): Shape | null;
   /** Evaluates a subgraph of the node's; names of outer graphs are known in it. */
   evaluate(graph: GraphMessage, inputs: readonly (Item | null)[]): Item[];
   /** Something that the user should know of the model as a whole. */

@@ -256,6 +256,7 @@ export class Evaluation {
         file: this.tensors.file,
         builder: this.builder,
         elementsOf: (value) => this.known.elementsOf(value)?.data ?? null,
+        describedShape: (name) => this.describedType(name)?.shape ?? null,
         note: (message) => this.notes.add(message),
         evaluate: (graph, inputs) => this.subgraph(graph, inputs, scope, outer, opsets),
       };

@@ -305,6 +305,19 @@ describe("what is read of an ONNX file", () => {
     );
   });
 
+  it("keeps the batch axis, of one example too, where axes of extent 1 are dropped", async () => {
+    const file = write({
+      node: [op("Squeeze", ["x"], ["z"]), op("Gemm", ["z", "w", "b"], ["y"])],
+      input: [value("x", ["batch", 1, 2, 1])],
+      output: dense.output,
+      initializer: dense.initializer,
+      valueInfo: [value("z", ["batch", 2])],
+    });
+    const model = await load(file);
+    expect(model.batch).toEqual({ coupled: false });
+    expect(await run(model, [1, 1])).toEqual([[5, 7, 10]]);
+  });
+
   it("follows examples where an operator without a rule has nothing to do with them", async () => {
     const file = write({
       node: [{ ...op("Table", ["w"], ["v"]), domain: "com.example" }, op("Gemm", ["x", "v", "b"], ["y"])],
