@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { Analysis } from "../sidecar/protocol/analysis";
 import type { ModelRef, ModelState, Outcome } from "../sidecar/protocol/messages";
-import { areRequired } from "../sidecar/protocol/options";
+import { areRequired, blamesInterpreter, isCalled } from "../sidecar/protocol/options";
 import type { App } from "./app";
 import { askForArguments, askForInputs } from "./model-options";
 import { targetModel, type ModelArgument } from "./models";
@@ -67,8 +67,7 @@ async function prepare(model: ModelRef, state: ModelState | undefined): Promise<
   if (document?.isDirty && !(await document.save())) return false;
   if (state === undefined || !vscode.workspace.isTrusted) return true;
   const options = modelOptions(model);
-  const isCalled = state.kind === "factory" || state.kind === "class";
-  if (isCalled && options.arguments === undefined && areRequired(state.takes)) {
+  if (isCalled(state.kind) && options.arguments === undefined && areRequired(state.takes)) {
     if (!(await askForArguments(model, state))) return false;
   }
   return options.inputs !== undefined || !areRequired(state.inputs) || askForInputs(model, state);
@@ -76,8 +75,9 @@ async function prepare(model: ModelRef, state: ModelState | undefined): Promise<
 
 async function tell(app: App, model: ModelRef, message: string): Promise<void> {
   const trusts = vscode.workspace.isTrusted;
-  const isOfPython = /choose (the|another) Python interpreter/i.test(message);
-  const actions = trusts ? [...(isOfPython ? ["Choose Python Interpreter..."] : []), "Show Problem"] : ["Manage Trust"];
+  const actions = trusts
+    ? [...(blamesInterpreter(message) ? ["Choose Python Interpreter..."] : []), "Show Problem"]
+    : ["Manage Trust"];
   const action = await vscode.window.showErrorMessage(`${titleOf(model)}: ${message}`, ...actions);
   if (action === "Choose Python Interpreter...") await vscode.commands.executeCommand("kernelscope.choosePython");
   if (action === "Show Problem") await showProblem(app.store.find(model));

@@ -1,4 +1,5 @@
 import type { Place } from "../sidecar/protocol/analysis";
+import { blamesInterpreter } from "../sidecar/protocol/options";
 import type { PanelCommand, PanelState } from "../sidecar/protocol/panel";
 import { formatSeconds } from "./format";
 
@@ -36,7 +37,7 @@ export function statusOf({ model, trusted, running }: PanelState): Status {
     const text = `${model.fault.message}${shown ? " The last results are shown." : ""}`;
     // A model that is no code leaves them open, and has no line to set them from
     const isOpen = model.kind === "saved" && /input shape/i.test(model.fault.message);
-    const isOfPython = /choose (the|another) Python interpreter/i.test(model.fault.message);
+    const isOfPython = blamesInterpreter(model.fault.message);
     const action = isOpen
       ? ({ label: "Set Input Shapes…", command: "setInputs" } as const)
       : isOfPython

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import * as vscode from "vscode";
 import type { Analysis, ParameterAnalysis, Place } from "../../sidecar/protocol/analysis";
 import type { FileState, ModelState } from "../../sidecar/protocol/messages";
+import { isCalled } from "../../sidecar/protocol/options";
 import { formatBytes, formatShape, formatShortShape } from "../../sidecar/protocol/text";
 import type { App } from "../app";
 import { revealLine } from "../places";
@@ -155,11 +156,7 @@ function modelItem(model: ModelState): vscode.TreeItem {
     const { shape, bytes } = analysis.jacobian;
     item.description = `J ${formatShortShape(shape)} · ${formatBytes(bytes)}${stale ? " · stale" : ""}`;
   } else {
-    item.description = fault
-      ? "could not be evaluated"
-      : kind === "factory" || kind === "class"
-        ? `${kind}, not analyzed`
-        : "not analyzed";
+    item.description = fault ? "could not be evaluated" : isCalled(kind) ? `${kind}, not analyzed` : "not analyzed";
   }
   item.iconPath = new vscode.ThemeIcon(
     activity === "evaluating" ? "loading~spin" : fault ? "error" : analysis ? "symbol-class" : "circle-outline",

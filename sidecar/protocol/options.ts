@@ -1,4 +1,16 @@
+import type { ModelKind } from "./messages";
+
 /** What is asked of the user for one model, and what may be wrong with the answer. */
+
+/** Whether a model is what something returns when it is called, with arguments. */
+export function isCalled(kind: ModelKind): boolean {
+  return kind === "factory" || kind === "class";
+}
+
+/** Whether a fault is that of the interpreter: another one helps. */
+export function blamesInterpreter(message: string): boolean {
+  return /choose (the|another) Python interpreter/i.test(message);
+}
 
 /** Whether any of these has to be given: a `?` follows the name of one that may be left out. */
 export function areRequired(names: readonly string[]): boolean {

@@ -10,7 +10,7 @@ import type {
   PlanRequest,
   Settings,
 } from "../protocol/messages";
-import { areRequired } from "../protocol/options";
+import { areRequired, isCalled } from "../protocol/options";
 import type { Outline } from "../protocol/outline";
 import { outlineOf } from "../analysis/outline";
 import { discoverModels, isBinaryModel, isPythonFile, mayHoldModels, type DiscoveredModel } from "../sources/discover";
@@ -361,9 +361,8 @@ export class Models implements TextListener {
   /** Whether a model can be evaluated without asking the user for arguments or shapes. */
   private isComplete(path: string, { kind, takes, inputs = [], export: name }: DiscoveredModel): boolean {
     const options = this.workers.optionsOf(path, name);
-    const isCalled = kind === "factory" || kind === "class";
     return (
-      (!isCalled || options.arguments !== undefined || !areRequired(takes)) &&
+      (!isCalled(kind) || options.arguments !== undefined || !areRequired(takes)) &&
       (options.inputs !== undefined || !areRequired(inputs))
     );
   }

@@ -1,4 +1,5 @@
 import type { ModelFault } from "../protocol/messages";
+import { blamesInterpreter } from "../protocol/options";
 
 /** What the editor can do about a fault: decides the quick fix, and is the diagnostic's code. */
 export type FaultCode = "input-shape" | "time-limit" | "code-memory" | "python-interpreter" | "model-error";
@@ -41,7 +42,7 @@ export function faultCode({ message }: ModelFault): FaultCode {
   if (/set the input shape|(correct|or) the input shapes|the input shape of/i.test(message)) return "input-shape";
   if (message.includes("kernelscope.timeLimit")) return "time-limit";
   if (message.includes("kernelscope.codeMemory")) return "code-memory";
-  if (/choose (the|another) Python interpreter/i.test(message)) return "python-interpreter";
+  if (blamesInterpreter(message)) return "python-interpreter";
   return "model-error";
 }
 

@@ -1,5 +1,6 @@
 import { CodeActionKind, type CodeAction, type Command, type Diagnostic } from "vscode-languageserver/node";
 import type { DiagnosticData } from "./diagnostics";
+import { isCalled } from "../../protocol/options";
 import { formatWay } from "../../protocol/text";
 import { commands } from "./shown";
 
@@ -29,9 +30,8 @@ function fixesFor(diagnostic: Diagnostic): Command[] {
   const again = fix("Analyze again", commands.analyze);
   const setInputs = fix(`Set the input shapes of ${name}…`, commands.setInputs);
   // What was given for them may be what is wrong
-  const isCalled = kind === "factory" || kind === "class";
   const setGiven = [
-    ...(isCalled && takes.length > 0 ? [fix(`Set the arguments of ${name}…`, commands.setArguments)] : []),
+    ...(isCalled(kind) && takes.length > 0 ? [fix(`Set the arguments of ${name}…`, commands.setArguments)] : []),
     ...(inputs.length > 0 ? [setInputs] : []),
   ];
   const useFix = use

@@ -1,6 +1,6 @@
 import { DiagnosticSeverity, type Diagnostic } from "vscode-languageserver/node";
 import type { Place } from "../../protocol/analysis";
-import type { ModelRef } from "../../protocol/messages";
+import type { ModelKind, ModelRef } from "../../protocol/messages";
 import { faultCode } from "../wording";
 import { docsLink } from "./docs";
 import { remarks, type Way } from "./memory";
@@ -14,7 +14,7 @@ export interface DiagnosticData {
   readonly takes: readonly string[];
   /** Names of inputs whose shapes have to be given. */
   readonly inputs: readonly string[];
-  readonly kind: string;
+  readonly kind: ModelKind;
   /** A better way to compute the Jacobian. */
   readonly use?: Way;
   /** Parameters that could be left out of it. */
