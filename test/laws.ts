@@ -9,6 +9,12 @@ import type { OpaqueHost } from "../sidecar/engines/engine";
 
 const engine = createReferenceEngine();
 
+/**
+ * The results of a random graph may cancel: a mean over equal rows, less a row, is zero but for rounding. Arguments
+ * are of order one, and so is what is summed; below this magnitude a difference counts as it is.
+ */
+export const cancelled = 1e-3;
+
 export async function evaluate(graph: Graph, values: readonly Tensor[], opaque?: OpaqueHost): Promise<Tensor[]> {
   const executable = await engine.compile(graph, opaque ? { opaque } : undefined);
   try {
@@ -16,18 +22,6 @@ export async function evaluate(graph: Graph, values: readonly Tensor[], opaque?:
   } finally {
     await executable.dispose();
   }
-}
-
-/** A small, seeded generator (mulberry32), uniform in [0, 1). */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 export function randomLike(value: Value, random: () => number): Tensor {
@@ -52,8 +46,11 @@ function scale(tensors: readonly Tensor[]): number {
   return largest;
 }
 
-/** The largest difference, relative to the largest magnitude among the expected; infinities and NaN must be the same. */
-export function difference(actual: readonly Tensor[], expected: readonly Tensor[]): number {
+/**
+ * The largest difference, relative to the largest magnitude among the expected, or to `least` where that is more;
+ * infinities and NaN must be the same.
+ */
+export function difference(actual: readonly Tensor[], expected: readonly Tensor[], least = 0): number {
   let largest = 0;
   expected.forEach(({ data, shape }, index) => {
     if (actual[index].shape.join() !== shape.join()) {
@@ -65,7 +62,7 @@ export function difference(actual: readonly Tensor[], expected: readonly Tensor[
       largest = Number.isFinite(x) && Number.isFinite(y) ? Math.max(largest, Math.abs(x - y)) : Infinity;
     }
   });
-  return largest / scale(expected);
+  return largest / Math.max(least, scale(expected));
 }
 
 export function floatArguments(graph: Graph): Value[] {
@@ -126,7 +123,7 @@ export async function derivativeResiduals(
   );
   const right = dot(jtu, v);
   return {
-    finiteDifference: difference(jv, slopes),
+    finiteDifference: difference(jv, slopes, cancelled),
     adjoint: Math.abs(left - right) / Math.max(1, Math.abs(left), scale(jv), scale(jtu)),
   };
 }
@@ -192,6 +189,7 @@ export async function vmapResidual(
         0,
       ),
     ),
+    cancelled,
   );
 }
 

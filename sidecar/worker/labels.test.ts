@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { generator } from "../../test/laws";
+import { generator } from "../sources/random";
 import type { Tensor } from "../graph/tensor";
 import { range } from "../graph/types";
 import { learningCurve } from "./labels";

@@ -7,7 +7,7 @@ import { readNpy } from "../../sidecar/formats/npy";
 import { readNpz, writeNpy } from "../../sidecar/formats/npz";
 import { tensor } from "../../sidecar/graph/tensor";
 import type { NtkReport, PredictReport } from "../../sidecar/worker/messages";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { kernelscope, started, temporaryFolder, until } from "./kernelscope";
 
 const { path, write } = temporaryFolder();

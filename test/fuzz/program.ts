@@ -3,7 +3,7 @@ import { extname, join } from "node:path";
 import { analyze } from "../../sidecar/analysis/analyze";
 import { ModelError } from "../../sidecar/graph/errors";
 import { loadModel } from "../../sidecar/sources";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { mutateArchive, mutateBytes, mutateJson, mutateOnnx, pick, type Random } from "./mutations";
 
 /**

@@ -4,7 +4,8 @@ import { tensor, type Tensor } from "../../sidecar/graph/tensor";
 import { sizeOf } from "../../sidecar/graph/types";
 import { createReferenceEngine } from "../../sidecar/engines/reference";
 import { vmap } from "../../sidecar/transforms";
-import { difference, evaluate, generator } from "../laws";
+import { difference, evaluate } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { jacobianOf, loadCoupled, loadNet, nets, type Loaded } from "./whole-nets";
 
 /**

@@ -6,7 +6,7 @@ import { newArray, sizeOf } from "../../sidecar/graph/types";
 import { jacobianGraph, type Strategy } from "../../sidecar/quantities/jacobian";
 import { loadModel, parseInputOption, type LoadRequest, type Model } from "../../sidecar/sources";
 import { TfjsOpaqueHost } from "../../sidecar/sources/tfjs/opaque";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 
 /** The networks of nets.ts, and their Jacobians as the command line computes them. */
 

@@ -1,6 +1,6 @@
 import { tensor, type Tensor } from "../../sidecar/graph/tensor";
 import { sizeOf, type Shape } from "../../sidecar/graph/types";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 
 /** Linear models with random features, whose kernels and trainings are known: `f = f_0 + J theta`. */
 

@@ -4,7 +4,8 @@ import type { Graph, Value } from "../../sidecar/graph/graph";
 import { newBuilder } from "../../sidecar/primitives";
 import { add, dotGeneral, mul, reshape, sub, tanh } from "../../sidecar/primitives/ops";
 import { ntkForms, ntkGraph, type NtkForm, type NtkMethod } from "../../sidecar/quantities/ntk";
-import { evaluate, generator, randomLike } from "../laws";
+import { evaluate, randomLike } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { largestDifference, structuredWhereverPossible } from "./kernels";
 
 /**

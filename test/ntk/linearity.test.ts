@@ -4,7 +4,7 @@ import { argumentsOf } from "../../sidecar/graph/graph";
 import type { Tensor } from "../../sidecar/graph/tensor";
 import { sizeOf } from "../../sidecar/graph/types";
 import { linearityGraph } from "../../sidecar/quantities/linearity";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { loadNet, nets, type Loaded } from "../jacobian/whole-nets";
 
 /** The departure from the linearised model and the size of its own change, for one random direction. */

@@ -9,7 +9,7 @@ import { NpzWriter, readNpz } from "../../sidecar/formats/npz";
 import type { Tensor } from "../../sidecar/graph/tensor";
 import { newArray, sizeOf } from "../../sidecar/graph/types";
 import { loadModel, parseInputOption } from "../../sidecar/sources";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { python } from "../tools";
 import { nets } from "../jacobian/whole-nets";
 import { loadKernelNet, structuredWhereverPossible, type KernelNet, type KernelOptions } from "./kernels";

@@ -8,7 +8,8 @@ import type { Structure } from "../../sidecar/primitives/primitive";
 import { vjp } from "../../sidecar/transforms";
 import { primitiveCases } from "../engines/cases";
 import { singleGraph } from "../engines/single";
-import { evaluate, generator, randomLike } from "../laws";
+import { evaluate, randomLike } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 
 /**
  * The structure of every primitive that has one, on the catalogue that the engines are compared on. For two cotangents of

@@ -3,7 +3,7 @@ import type { Graph } from "../../sidecar/graph/graph";
 import type { Tensor } from "../../sidecar/graph/tensor";
 import { isFloat } from "../../sidecar/graph/types";
 import { jvp } from "../../sidecar/transforms";
-import { generator } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 
 const STEP = 1e-6;
 

@@ -9,7 +9,8 @@ import { argumentsOf } from "../../sidecar/graph/graph";
 import type { Tensor } from "../../sidecar/graph/tensor";
 import { sizeOf } from "../../sidecar/graph/types";
 import { loadModel } from "../../sidecar/sources";
-import { difference, generator } from "../laws";
+import { difference } from "../laws";
+import { generator } from "../../sidecar/sources/random";
 import { python } from "../tools";
 import { runWithOnnxruntime } from "./onnxruntime";
 
