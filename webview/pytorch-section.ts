@@ -7,9 +7,8 @@ import {
   pytorchRows,
   type PytorchRow,
 } from "../sidecar/protocol/pytorch";
-import { formatBytes, formatCount } from "../sidecar/protocol/text";
+import { formatBytes, formatCount, formatMany } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
-import { formatMany } from "./format";
 import { triedOf } from "./trial";
 import type { ViewContext } from "./view";
 import { cell, icon, placeLink, section, table } from "./widgets";
@@ -17,7 +16,7 @@ import { cell, icon, placeLink, section, table } from "./widgets";
 /** What the user's own PyTorch would take, run as loops and raise, beside what is planned here. */
 export function pytorchSection(analysis: Analysis, context: ViewContext): Child {
   const { pytorch } = analysis;
-  if (!pytorch) return null;
+  if (!pytorch) return context.state.model.activity === "asking-pytorch" ? asking() : null;
   const { batch, device } = triedOf(context.state, analysis, context.memory);
   const rows = pytorchRows({ ...analysis, device }, pytorch);
   const said = [
@@ -59,6 +58,12 @@ export function pytorchSection(analysis: Analysis, context: ViewContext): Child 
         ),
     said.length === 0 ? null : h("ul", { key: "said", class: "pytorch-said" }, ...said),
   );
+}
+
+/** Until it has answered. */
+function asking(): Node_ {
+  const what = " Asking it what torch.func would take, without computing it.";
+  return section("pytorch", "Your PyTorch", h("p", { key: "lead", class: "note" }, icon("loading"), what));
 }
 
 function strategyRow({ strategy, chunk, peakBytes, own, fits }: PytorchRow): Node_ {

@@ -8,6 +8,7 @@ import {
   formatWay,
   kernelsToTake,
   takenBytes,
+  formatMany,
 } from "../../protocol/text";
 import { formatPytorch, formatPytorchLoops, pytorchFixes, pytorchLoops, pytorchRows } from "../../protocol/pytorch";
 import { placeOfLargest, verdict, wayOf } from "./memory";
@@ -77,7 +78,7 @@ function pytorchTexts({ batch, pytorch }: Analysis, isHere: (place: Place | null
       return [`- ${what}${message}`, ...pytorchFixes([error])].join("; ");
     });
   if (loops.length + errors.length === 0) return [];
-  const title = `**PyTorch ${formatPytorch(pytorch)}**, for ${batch} examples — ${more}`;
+  const title = `**PyTorch ${formatPytorch(pytorch)}**, for ${formatMany(batch, "example")} — ${more}`;
   return [[title, [...loops, ...errors].join("\n")].join("\n\n")];
 }
 
@@ -89,7 +90,7 @@ function modelText(shown: Shown): string {
   const trainable = analysis.parameters.filter((parameter) => parameter.trainable);
   const elements = trainable.reduce((sum, parameter) => sum + parameter.elements, 0);
   return [
-    `**${titleOf(shown)}** — Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${batch} examples${staleText(shown)}`,
+    `**${titleOf(shown)}** — Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${formatMany(batch, "example")}${staleText(shown)}`,
     [
       `- inputs ${ports(analysis.inputs)}; outputs ${ports(analysis.outputs)}`,
       `- ${formatCount(elements)} trainable parameters in ${trainable.length} tensors, ${analysis.buffers.length} buffers`,
@@ -170,7 +171,8 @@ function shareText(share: Share): string {
         : `**${layers.length} layers** of ${titleOf(shown)}`;
   const jacobian = jacobianOf(analysis, parameters);
   const sum =
-    jacobian && `Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${analysis.batch} examples`;
+    jacobian &&
+    `Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${formatMany(analysis.batch, "example")}`;
   const rows = layers.length > 1 ? layerRows(share) : parameters.map(parameterRow);
   const head =
     layers.length > 1
