@@ -1,7 +1,8 @@
 import type { Analysis, Place } from "../sidecar/protocol/analysis";
 import {
   formatPytorch,
-  formatPytorchLoops,
+  formatPytorchError,
+  formatPytorchLoop,
   pytorchFixes,
   pytorchLoops,
   pytorchRows,
@@ -21,16 +22,13 @@ export function pytorchSection(analysis: Analysis, context: ViewContext): Child 
   const rows = pytorchRows({ ...analysis, device }, pytorch);
   const said = [
     ...pytorch.errors.map((error) => {
-      const { strategy, training, message, source } = error;
-      const what = strategy === null ? "" : `${strategy} raises${training ? " in training mode" : ""}: `;
-      const isRaised = strategy !== null && !training;
-      return remark(isRaised ? "error" : "info", `${what}${message}`, source, pytorchFixes([error]), context);
+      const isRaised = error.strategy !== null && !error.training;
+      const sign = isRaised ? "error" : "info";
+      return remark(sign, formatPytorchError(error), error.source, pytorchFixes([error]), context);
     }),
-    ...pytorchLoops(pytorch).map((group) => {
-      const [{ operation, where, source }] = group;
-      const what = `${operation}${where === "backward" ? ", in backward," : ""} runs as a loop: ${formatPytorchLoops(group)}`;
-      return remark("sync", what, source, pytorchFixes(group), context);
-    }),
+    ...pytorchLoops(pytorch).map((group) =>
+      remark("sync", formatPytorchLoop(group), group[0].source, pytorchFixes(group), context),
+    ),
   ];
   const isOther = batch !== analysis.batch;
   return section(

@@ -10,7 +10,14 @@ import {
   takenBytes,
   formatMany,
 } from "../../protocol/text";
-import { formatPytorch, formatPytorchLoops, pytorchFixes, pytorchLoops, pytorchRows } from "../../protocol/pytorch";
+import {
+  formatPytorch,
+  formatPytorchError,
+  formatPytorchLoop,
+  pytorchFixes,
+  pytorchLoops,
+  pytorchRows,
+} from "../../protocol/pytorch";
 import { placeOfLargest, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
@@ -61,22 +68,13 @@ function memoryTexts(path: string, shown: Shown, line: number): string[] {
 /** What the user's own PyTorch runs as a loop, or raises, on a line. */
 function pytorchTexts({ batch, pytorch }: Analysis, isHere: (place: Place | null) => boolean, more: string): string[] {
   if (!pytorch) return [];
+  const named = (name: string): string => `\`${name}\``;
   const loops = pytorchLoops(pytorch)
     .filter(([{ source }]) => source !== null && isHere(source))
-    .map((group) => {
-      const [{ operation, where }] = group;
-      return [
-        `- \`${operation}\`${where === "backward" ? " (backward)" : ""} runs as a loop: ${formatPytorchLoops(group)}`,
-        ...pytorchFixes(group),
-      ].join("; ");
-    });
+    .map((group) => [`- ${formatPytorchLoop(group, named)}`, ...pytorchFixes(group)].join("; "));
   const errors = pytorch.errors
     .filter(({ source }) => source !== null && isHere(source))
-    .map((error) => {
-      const { strategy, training, message } = error;
-      const what = strategy === null ? "" : `\`${strategy}\` raises${training ? " in training mode" : ""}: `;
-      return [`- ${what}${message}`, ...pytorchFixes([error])].join("; ");
-    });
+    .map((error) => [`- ${formatPytorchError(error, named)}`, ...pytorchFixes([error])].join("; "));
   if (loops.length + errors.length === 0) return [];
   const title = `**PyTorch ${formatPytorch(pytorch)}**, for ${formatMany(batch, "example")} — ${more}`;
   return [[title, [...loops, ...errors].join("\n")].join("\n\n")];
