@@ -242,6 +242,7 @@ export class Models implements TextListener {
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
     entry.running = controller;
+    entry.isAskingPytorch = false;
     entry.evaluating = EvaluatedFiles.of(await textsOf(entry.dependencies));
     this.changed(path);
     let read: readonly string[] = [path];
