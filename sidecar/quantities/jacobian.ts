@@ -49,6 +49,16 @@ export interface JacobianGraph {
   readonly blocks: readonly JacobianBlock[];
 }
 
+/** Throws a ModelError where an output has no elements: there are no rows then. */
+export function checkOutputs({ outputs }: Pick<Graph, "outputs">): void {
+  const empty = outputs.find(({ shape, dtype }) => isFloat(dtype) && sizeOf(shape) === 0);
+  if (empty === undefined) return;
+  const shape = `[${empty.shape.join(",")}]`;
+  throw new ModelError(
+    `an output has no elements (${shape}), and so no derivative; leave it out, or give larger inputs`,
+  );
+}
+
 /**
  * The graph that computes the Jacobian of every floating-point output with respect to every parameter in `wrt`.
  *
@@ -56,6 +66,7 @@ export interface JacobianGraph {
  */
 export function jacobianGraph(graph: Graph, options: JacobianOptions): JacobianGraph {
   const { strategy, batch, coupled } = options;
+  checkOutputs(graph);
   if (coupled && strategy.startsWith("vmap")) {
     throw new ModelError(
       `${strategy} needs examples that are independent of one another: use the strategy jacrev or grad-loop`,

@@ -12,9 +12,11 @@ import { fillRandomly, generator } from "./random";
  * models, and those in which the axis gets lost, are run.
  */
 
-/** Floating-point operations that a check by values may take, on plain JavaScript kernels (0.3 GFLOP/s). */
+/** Floating-point operations, or elements, that a check by values may take, on plain JavaScript kernels (0.3 GFLOP/s). */
 const CHEAP = 3e7;
 const AFFORDABLE = 2e9;
+/** Of one array of theirs, which takes 12 bytes for each. */
+const MOST_ELEMENTS = 2 ** 26;
 /** How far an example's result may move when the other example changes. */
 const TOLERANCE = 1e-5;
 
@@ -141,7 +143,7 @@ async function coupling<T extends BatchTraced>(subject: Traceable<T>, single: T,
   if (state === "coupled") return { reason: mixes(equation), source: equation?.source ?? subject.source };
 
   // Batches of one, two and two.
-  const cost = 5 * flopsOf(single.graph);
+  const cost = 5 * costOf(single.graph);
   const canRun = subject.runsOpaque || single.graph.equations.every(({ primitive }) => primitive !== "opaque");
   if (state === "independent" && (cost > CHEAP || !canRun)) return null;
   if (cost > AFFORDABLE || !canRun) {
@@ -160,6 +162,14 @@ async function coupling<T extends BatchTraced>(subject: Traceable<T>, single: T,
         reason: "an example's output changes when another example of the batch changes",
         source: state === "lost" ? (equation?.source ?? subject.source) : subject.source,
       };
+}
+
+/** Operations, or elements where these are more: an array may be made large without any arithmetic, or too large at all. */
+function costOf(graph: Graph): number {
+  const sizes = graph.equations.flatMap(({ outputs }) => outputs.map(({ shape }) => sizeOf(shape)));
+  if (sizes.some((size) => size > MOST_ELEMENTS)) return Infinity;
+  const elements = sizes.reduce((sum, size) => sum + size, 0);
+  return Math.max(flopsOf(graph), elements);
 }
 
 function named(equation: Equation | null): string {

@@ -21,6 +21,7 @@ import { planTiles, type NtkSubject, type TiledPlan } from "../planner/ntk";
 import type { JacobianInputs } from "../protocol/messages";
 import type { ExamplesInfo, Labels, LearningCurve } from "../protocol/ntk";
 import { formatBytes } from "../protocol/text";
+import { checkOutputs } from "../quantities/jacobian";
 import { ntkGraph, type NtkMethod } from "../quantities/ntk";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
@@ -168,6 +169,7 @@ export function differentiated(model: Model): Pick<NtkSubject, "graph" | "wrt"> 
       batch.source,
     );
   }
+  checkOutputs(model.graph);
   checkFiniteWeights(model);
   return { graph: model.graph, wrt };
 }

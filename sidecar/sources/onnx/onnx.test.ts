@@ -345,6 +345,37 @@ describe("what is read of an ONNX file", () => {
   });
 });
 
+describe("sizes beyond use", () => {
+  it("are not made to see whether examples are independent", async () => {
+    const nodes = [
+      op("Unsqueeze", ["x", "last"], ["column"]),
+      op("Expand", ["column", "shape"], ["wide"]),
+      op("Slice", ["wide", "zero", "one", "last"], ["y"]),
+    ];
+    const initializer = [ints("last", [2]), ints("shape", [1, 4, 2 ** 31]), ints("zero", [0]), ints("one", [1])];
+    const output = [value("y", ["N", 4, 1])];
+    const model = await load(write({ node: nodes, input: [value("x", ["N", 4])], output, initializer }));
+    expect(model.batch).toEqual({ coupled: false });
+    expect(model.outputs).toMatchObject([{ shape: [4, 1] }]);
+  });
+
+  it("of an output without elements have no Jacobian, which is told", async () => {
+    const nodes = [op("MatMul", ["x", "w"], ["z"]), op("Slice", ["z", "zero", "zero", "zero"], ["y"])];
+    const initializer = [floats("w", [2, 3], [1, 2, 3, 4, 5, 6]), ints("zero", [0])];
+    const output = [value("y", [0, 3])];
+    const model = await load(write({ node: nodes, input: [value("x", ["N", 2])], output, initializer }));
+    const device = { name: "CPU", memoryBytes: 2 ** 30, detected: false };
+    const { strategies, ntk, diagnostics } = analyze(model, { batch: 3, device });
+    expect([strategies, ntk]).toEqual([[], []]);
+    expect(diagnostics).toContainEqual({
+      severity: "error",
+      code: "no-jacobian",
+      message: "An output has no elements ([0,3]), and so no derivative; leave it out, or give larger inputs.",
+      source: null,
+    });
+  });
+});
+
 describe("what is refused", () => {
   const external = (location: string, entries: Record<string, string> = {}): Parts => {
     const externalData = Object.entries({ location, ...entries }).map(([key, each]) => ({ key, value: each }));
