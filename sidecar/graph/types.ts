@@ -47,8 +47,11 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true;
 }
 
+/** `[2,3]`. What a file calls a shape may have any number of extents: of many, the first are named. */
 export function formatShape(shape: Shape): string {
-  return `[${shape.join(",")}]`;
+  const most = 16;
+  const more = shape.length > most ? `,... ${shape.length} extents` : "";
+  return `[${shape.slice(0, most).join(",")}${more}]`;
 }
 
 /** A zero-filled array that holds `size` elements of `dtype` (booleans as bytes 0 and 1). */

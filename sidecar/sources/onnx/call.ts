@@ -179,7 +179,10 @@ export class Call {
 
   /** Integers that are an attribute in older operator sets and an input in newer ones; null where neither is there. */
   integers(name: string, index: number): readonly number[] | null {
-    return this.ints(name) ?? (this.has(index) ? this.elements(index) : null);
+    const integers = this.ints(name) ?? (this.has(index) ? this.elements(index) : null);
+    const wrong = integers?.find((number) => !Number.isInteger(number));
+    if (wrong !== undefined) throw new ModelError(`its input ${name} holds ${wrong}, which is no whole number`);
+    return integers;
   }
 
   // Results

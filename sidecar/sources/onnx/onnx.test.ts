@@ -434,6 +434,16 @@ describe("what is refused", () => {
       /impossible shape/,
     ],
     [
+      "a shape of floating-point numbers",
+      unary(op("Reshape", ["x", "s"], ["y"]), { initializer: [floats("s", [2], [0.5, 4])] }),
+      /its input shape holds 0\.5, which is no whole number/,
+    ],
+    [
+      "a shape of many extents, of which the first are named",
+      unary(op("Reshape", ["x", "s"], ["y"]), { initializer: [ints("s", new Array<number>(900).fill(2))] }),
+      /cannot be given the shape \[2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,\.\.\. 900 extents\]$/,
+    ],
+    [
       "a shape of more than there is",
       { ...dense, initializer: [floats("w", [2 ** 40, 2 ** 40], [1])] },
       /the tensor w has the impossible shape/,
