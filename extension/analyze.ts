@@ -10,17 +10,15 @@ import { modelOptions } from "./settings";
 
 /** Analyze Model: has a model evaluated, asking first for what it cannot be evaluated without. */
 
-const running = new Map<string, vscode.CancellationTokenSource>();
-
 export function activateAnalyze(app: App): vscode.Disposable {
   return vscode.Disposable.from(
     vscode.commands.registerCommand("kernelscope.analyze", async (ref?: ModelArgument) => {
       const model = await targetModel(app, ref);
       if (model !== undefined) await analyze(app, model);
     }),
-    vscode.commands.registerCommand("kernelscope.cancelAnalysis", (ref: ModelRef) => {
-      running.get(keyOf(ref))?.cancel();
-    }),
+    vscode.commands.registerCommand("kernelscope.cancelAnalysis", ({ uri, export: name }: ModelRef) =>
+      app.sidecar.request("kernelscope/cancelAnalysis", { model: { uri, export: name } }),
+    ),
     vscode.commands.registerCommand("kernelscope.showProblem", (ref: ModelRef) => showProblem(app.store.find(ref))),
   );
 }
@@ -30,23 +28,16 @@ export async function analyze(app: App, model: ModelRef): Promise<ModelState | n
   const state = app.store.find(model);
   if (!(await prepare(model, state))) return null;
   if (isPythonFile(model.uri)) await app.interpreters.known();
-  const source = new vscode.CancellationTokenSource();
-  running.get(keyOf(model))?.cancel();
-  running.set(keyOf(model), source);
   let outcome: Outcome<ModelState>;
   try {
     outcome = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Window, title: `Evaluating ${titleOf(model)}` },
-      () =>
-        app.sidecar.request("kernelscope/analyze", { model: { uri: model.uri, export: model.export } }, source.token),
+      () => app.sidecar.request("kernelscope/analyze", { model: { uri: model.uri, export: model.export } }),
     );
   } catch (error) {
     // The sidecar ended, which has been shown
     app.log.warn(`${titleOf(model)} was not evaluated: ${String(error)}`);
     return null;
-  } finally {
-    if (running.get(keyOf(model)) === source) running.delete(keyOf(model));
-    source.dispose();
   }
   if (outcome.kind === "done") return outcome.result;
   if (outcome.kind === "failed") void tell(app, model, outcome.fault.message);
@@ -88,8 +79,4 @@ async function showProblem(state: ModelState | undefined): Promise<void> {
   const source = state?.fault?.source;
   if (source) await reveal(source);
   await vscode.commands.executeCommand("workbench.actions.view.problems");
-}
-
-function keyOf({ uri, export: name }: ModelRef): string {
-  return `${uri}#${name ?? ""}`;
 }

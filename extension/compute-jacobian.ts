@@ -2,7 +2,7 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { JacobianInputs, ModelRef } from "../sidecar/protocol/messages";
-import { formatBytes, formatShortShape, formatWay, takenBytes } from "../sidecar/protocol/text";
+import { formatBytes, formatShortShape, formatWay, takenBytes, formatMany } from "../sidecar/protocol/text";
 import type { RunState } from "../sidecar/protocol/panel";
 import { upToDate } from "./analyze";
 import type { App } from "./app";
@@ -63,7 +63,7 @@ async function computeJacobian(app: App, model: ModelRef): Promise<void> {
     filters: { "NumPy arrays": ["npz"] },
   });
   if (out === undefined) return;
-  const examples = inputs.kind === "random" ? `, ${inputs.batch} examples` : "";
+  const examples = inputs.kind === "random" ? `, ${formatMany(inputs.batch, "example")}` : "";
   const title = `Jacobian of ${titleOf(model)}${examples}`;
   const request = { model: { uri: model.uri, export: model.export }, inputs, ...way, out: out.fsPath };
   const run = await app.runs.start({
@@ -79,7 +79,11 @@ async function computeJacobian(app: App, model: ModelRef): Promise<void> {
 async function askForInputs(model: ModelRef): Promise<JacobianInputs | undefined> {
   const batch = batchOf(model);
   const items = [
-    { label: "Random Inputs", description: `${batch} examples of standard normal numbers`, kind: "random" as const },
+    {
+      label: "Random Inputs",
+      description: `${formatMany(batch, "example")} of standard normal numbers`,
+      kind: "random" as const,
+    },
     { label: "From a File...", description: ".npy, or .npz with an array for each input", kind: "file" as const },
   ].map(({ kind, ...item }) => ({ ...item, inputs: kind }));
   const picked = await askToPick(items, {

@@ -12,6 +12,7 @@ import {
   formatShortShape,
   kernelsToTake,
   takenBytes,
+  formatMany,
 } from "../sidecar/protocol/text";
 import { upToDate } from "./analyze";
 import type { App } from "./app";
@@ -119,7 +120,7 @@ function examplesItems(model: ModelRef, analysis: Analysis, seed: number): Examp
   const items: ExamplesItem[] = [
     {
       label: "Random Inputs",
-      description: `${batch} examples of standard normal numbers`,
+      description: `${formatMany(batch, "example")} of standard normal numbers`,
       ask: () => Promise.resolve({ kind: "random", batch, seed }),
     },
     {

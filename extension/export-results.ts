@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import * as vscode from "vscode";
 import type { Analysis } from "../sidecar/protocol/analysis";
 import type { ModelRef } from "../sidecar/protocol/messages";
-import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatMany } from "../sidecar/protocol/text";
 import { analyze } from "./analyze";
 import type { App } from "./app";
 import { askToPick } from "./ask";
@@ -91,7 +91,7 @@ function markdown({ parameters, jacobian, batch, model }: Analysis): string {
     ({ name, shape, elements, trainable, jacobian: block }) =>
       `| \`${name}\` | ${formatShape(shape)} | ${formatCount(elements)} | ${trainable ? formatShape(block.shape) : "frozen"} | ${trainable ? formatBytes(block.bytes) : ""} |\n`,
   );
-  const title = `# Jacobian of ${model.export ?? "the model"}, ${batch} examples\n`;
+  const title = `# Jacobian of ${model.export ?? "the model"}, ${formatMany(batch, "example")}\n`;
   const head = "| parameter | shape | elements | Jacobian | size |\n| --- | --- | ---: | --- | ---: |\n";
   return `${title}\n${head}${rows.join("")}\nTogether ${formatShape(jacobian.shape)}, ${formatBytes(jacobian.bytes)}.\n`;
 }

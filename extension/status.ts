@@ -30,7 +30,7 @@ export function activateStatus(app: App): vscode.Disposable {
 }
 
 function draw(item: vscode.StatusBarItem, { sidecar, store, runs, devices }: App): void {
-  const evaluating = store.all().flatMap(({ models }) => models.filter(({ activity }) => activity === "evaluating"));
+  const busy = store.all().flatMap(({ models }) => models.filter(({ activity }) => activity !== "idle"));
   const running = runs.all().filter(({ status }) => status === "running");
   const { device: chosen, engine, targetMemory } = readSettings();
   const device = devices.current;
@@ -51,9 +51,11 @@ function draw(item: vscode.StatusBarItem, { sidecar, store, runs, devices }: App
   } else if (running.length > 0) {
     item.text = `$(loading~spin) ${name} · ${Math.floor(100 * running[0].fraction)} %`;
     state = running.map(({ title }) => title).join(", ");
-  } else if (evaluating.length > 0) {
+  } else if (busy.length > 0) {
     item.text = `$(loading~spin) ${name}`;
-    state = `evaluating ${evaluating.length === 1 ? "a model" : `${evaluating.length} models`}`;
+    const isEvaluating = busy.some(({ activity }) => activity === "evaluating");
+    const which = busy.length === 1 ? "a model" : `${busy.length} models`;
+    state = isEvaluating ? `evaluating ${which}` : `asking PyTorch about ${which}`;
   } else {
     item.text = `$(circuit-board) ${name}`;
     state = sidecar.state === "running" ? "ready" : "not started yet";

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { Analysis, StrategyAnalysis } from "../sidecar/protocol/analysis";
 import type { ModelRef } from "../sidecar/protocol/messages";
-import { formatBytes, formatShape, formatWay, takenBytes } from "../sidecar/protocol/text";
+import { formatBytes, formatShape, formatWay, takenBytes, formatMany } from "../sidecar/protocol/text";
 import { analyze } from "./analyze";
 import type { App } from "./app";
 import { askToPick } from "./ask";
@@ -75,7 +75,7 @@ async function chooseStrategy(app: App, model: ModelRef): Promise<void> {
   };
   const picked = await askToPick([automatic, ...ways], {
     title: `${titleOf(model)}: how to compute the Jacobian`,
-    placeHolder: `For ${analysis.batch} examples on ${analysis.device.name}`,
+    placeHolder: `For ${formatMany(analysis.batch, "example")} on ${analysis.device.name}`,
   });
   if (picked) await useStrategy(model, picked.each?.strategy ?? null, picked.each?.chunk ?? null);
 }

@@ -26,11 +26,6 @@ export function formatPlace({ file, line }: Place): string {
   return `${fileName(file)}:${line}`;
 }
 
-/** `1 tensor`, `2 tensors` */
-export function formatMany(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-}
-
 /** How a result compares with a device's memory: `1.9% of`, `3.2 times`. */
 export function formatMultiple(ratio: number): string {
   return ratio <= 1

@@ -1,10 +1,9 @@
 import type { Analysis, DeviceInfo } from "../sidecar/protocol/analysis";
 import type { PanelCommand, PanelState } from "../sidecar/protocol/panel";
-import { formatBytes, formatCount, formatShape } from "../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatMany } from "../sidecar/protocol/text";
 import { batchField, type BatchDraft } from "./batch-field";
 import { h, type Child, type Node_ } from "./dom";
 import { fitOf, wayThatFits } from "./fit";
-import { formatMany } from "./format";
 import { statusOf } from "./status";
 import type { ViewContext } from "./view";
 import { button, fitMeter, icon, link, placeLink } from "./widgets";
@@ -29,12 +28,12 @@ export function header(context: ViewContext, draft: BatchDraft): Node_ {
   return h(
     "header",
     { class: "header" },
-    state.model.activity === "evaluating"
+    state.model.activity !== "idle"
       ? h("vscode-progress-bar", {
           key: "progress",
           class: "evaluating",
           indeterminate: true,
-          "aria-label": "Evaluating",
+          "aria-label": state.model.activity === "evaluating" ? "Evaluating" : "Asking PyTorch",
         })
       : null,
     h(
@@ -102,7 +101,7 @@ function actions({ state, post }: ViewContext): Node_[] {
     button("Analyze", {
       icon: "play",
       primary: model.analysis !== null && !fresh,
-      disabled: !canRun || model.activity === "evaluating",
+      disabled: !canRun || model.activity !== "idle",
       onPress: command("analyze"),
     }),
     button("Compute Jacobian…", {

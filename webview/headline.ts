@@ -1,6 +1,5 @@
 import type { MemoryPlan } from "../sidecar/protocol/messages";
-import { formatBytes, formatWay, takenBytes } from "../sidecar/protocol/text";
-import { formatMany } from "./format";
+import { formatBytes, formatWay, takenBytes, formatMany } from "../sidecar/protocol/text";
 import { usableBytes } from "./strategy-rows";
 
 /** What a plan comes to, in a sentence. */

@@ -1,7 +1,6 @@
 import type { Analysis } from "../sidecar/protocol/analysis";
-import { formatBytes } from "../sidecar/protocol/text";
+import { formatBytes, formatMany } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
-import { formatMany } from "./format";
 import { batchStops, deviceGroups, nearestStop, remainingTrial, triedOf, type Trial } from "./trial";
 import type { ViewContext } from "./view";
 import { button } from "./widgets";

@@ -1,15 +1,15 @@
 import type { Analysis, Place } from "../sidecar/protocol/analysis";
 import {
   formatPytorch,
-  formatPytorchLoops,
+  formatPytorchError,
+  formatPytorchLoop,
   pytorchFixes,
   pytorchLoops,
   pytorchRows,
   type PytorchRow,
 } from "../sidecar/protocol/pytorch";
-import { formatBytes, formatCount } from "../sidecar/protocol/text";
+import { formatBytes, formatCount, formatMany } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
-import { formatMany } from "./format";
 import { triedOf } from "./trial";
 import type { ViewContext } from "./view";
 import { cell, icon, placeLink, section, table } from "./widgets";
@@ -17,21 +17,18 @@ import { cell, icon, placeLink, section, table } from "./widgets";
 /** What the user's own PyTorch would take, run as loops and raise, beside what is planned here. */
 export function pytorchSection(analysis: Analysis, context: ViewContext): Child {
   const { pytorch } = analysis;
-  if (!pytorch) return null;
+  if (!pytorch) return context.state.model.activity === "asking-pytorch" ? asking() : null;
   const { batch, device } = triedOf(context.state, analysis, context.memory);
   const rows = pytorchRows({ ...analysis, device }, pytorch);
   const said = [
     ...pytorch.errors.map((error) => {
-      const { strategy, training, message, source } = error;
-      const what = strategy === null ? "" : `${strategy} raises${training ? " in training mode" : ""}: `;
-      const isRaised = strategy !== null && !training;
-      return remark(isRaised ? "error" : "info", `${what}${message}`, source, pytorchFixes([error]), context);
+      const isRaised = error.strategy !== null && !error.training;
+      const sign = isRaised ? "error" : "info";
+      return remark(sign, formatPytorchError(error), error.source, pytorchFixes([error]), context);
     }),
-    ...pytorchLoops(pytorch).map((group) => {
-      const [{ operation, where, source }] = group;
-      const what = `${operation}${where === "backward" ? ", in backward," : ""} runs as a loop: ${formatPytorchLoops(group)}`;
-      return remark("sync", what, source, pytorchFixes(group), context);
-    }),
+    ...pytorchLoops(pytorch).map((group) =>
+      remark("sync", formatPytorchLoop(group), group[0].source, pytorchFixes(group), context),
+    ),
   ];
   const isOther = batch !== analysis.batch;
   return section(
@@ -59,6 +56,12 @@ export function pytorchSection(analysis: Analysis, context: ViewContext): Child 
         ),
     said.length === 0 ? null : h("ul", { key: "said", class: "pytorch-said" }, ...said),
   );
+}
+
+/** Until it has answered. */
+function asking(): Node_ {
+  const what = " Asking it what torch.func would take, without computing it.";
+  return section("pytorch", "Your PyTorch", h("p", { key: "lead", class: "note" }, icon("loading"), what));
 }
 
 function strategyRow({ strategy, chunk, peakBytes, own, fits }: PytorchRow): Node_ {

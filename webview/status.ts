@@ -57,5 +57,8 @@ export function statusOf({ model, trusted, running }: PanelState): Status {
   }
   if (!shown) return status("neutral", "circle-large-outline", "Not analyzed yet.");
   const took = model.milliseconds === null ? "" : `, evaluated in ${formatSeconds(model.milliseconds / 1000)}`;
+  if (model.activity === "asking-pytorch") {
+    return status("busy", "loading", `Up to date${took}. Your PyTorch is being asked what it would do.`);
+  }
   return status("good", "pass", `Up to date${took}.`);
 }

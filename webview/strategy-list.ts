@@ -1,7 +1,6 @@
 import type { DeviceInfo } from "../sidecar/protocol/analysis";
-import { formatBytes, formatChunk, formatCount, formatWay } from "../sidecar/protocol/text";
+import { formatBytes, formatChunk, formatCount, formatWay, formatMany } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
-import { formatMany } from "./format";
 import { barScale, formatTimes, isChosen, usableBytes, type BarScale, type StrategyRow } from "./strategy-rows";
 import type { ViewContext } from "./view";
 import { button, cell, icon, link, rowKeys, section, table } from "./widgets";

@@ -1,7 +1,7 @@
 import type { BufferAnalysis, DeviceInfo, Place, StrategyAnalysis } from "../sidecar/protocol/analysis";
-import { formatBytes, formatCount, formatShape, formatWay, takenBytes } from "../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatWay, takenBytes, formatMany } from "../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "./dom";
-import { formatMany, formatPlace, formatShare } from "./format";
+import { formatPlace, formatShare } from "./format";
 import { formatTimes, usableBytes } from "./strategy-rows";
 import {
   bandAt,

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { Analysis, ParameterAnalysis, Place } from "../../sidecar/protocol/analysis";
 import type { FileState, ModelState } from "../../sidecar/protocol/messages";
 import { isCalled } from "../../sidecar/protocol/options";
-import { formatBytes, formatShape, formatShortShape } from "../../sidecar/protocol/text";
+import { formatBytes, formatShape, formatShortShape, formatMany } from "../../sidecar/protocol/text";
 import type { App } from "../app";
 import { revealLine } from "../places";
 
@@ -143,7 +143,7 @@ function fileItem({ uri, models }: FileState): vscode.TreeItem {
   item.description = folder === "." ? "" : folder;
   item.iconPath = vscode.ThemeIcon.File;
   item.contextValue = "file";
-  item.tooltip = models.length === 1 ? "1 model" : `${models.length} models`;
+  item.tooltip = formatMany(models.length, "model");
   return item;
 }
 
@@ -159,13 +159,13 @@ function modelItem(model: ModelState): vscode.TreeItem {
     item.description = fault ? "could not be evaluated" : isCalled(kind) ? `${kind}, not analyzed` : "not analyzed";
   }
   item.iconPath = new vscode.ThemeIcon(
-    activity === "evaluating" ? "loading~spin" : fault ? "error" : analysis ? "symbol-class" : "circle-outline",
+    activity !== "idle" ? "loading~spin" : fault ? "error" : analysis ? "symbol-class" : "circle-outline",
   );
   item.contextValue = analysis ? "model.analyzed" : "model";
   item.tooltip =
     fault?.message ??
     (analysis
-      ? `Jacobian ${formatShape(analysis.jacobian.shape)} of ${analysis.batch} examples`
+      ? `Jacobian ${formatShape(analysis.jacobian.shape)} of ${formatMany(analysis.batch, "example")}`
       : "Analyze it to see its Jacobian");
   if (line !== null) item.command = goTo(uri, line);
   return item;

@@ -2,7 +2,7 @@ import type { OpaqueAttributes } from "../primitives/attributes";
 import { bytesPerElement, isFloat, sizeOf, type Shape } from "../graph/types";
 import { finish } from "../planner/strategies";
 import type { Model } from "../sources/model";
-import { formatBytes, formatCount } from "../protocol/text";
+import { formatBytes, formatMany } from "../protocol/text";
 import type { Analysis, DeviceInfo, Diagnostic, ParameterAnalysis } from "../protocol/analysis";
 import { noKernels, planningKernels, type PlannedKernels } from "./ntk";
 import { placeOn } from "./place";
@@ -133,13 +133,13 @@ function tooLarge(model: Model, { batch, device }: AnalyzeOptions, bytes: number
     ? "and its examples depend on one another, so that it cannot be had in parts"
     : fits === 0
       ? "and not even that of one example fits"
-      : `where at most ${fits === 1 ? "1 example fits" : `${formatCount(fits)} examples fit`}`;
+      : `where at most ${formatMany(fits, "example fits", "examples fit")}`;
   return [
     {
       severity: "warning",
       code: "result-too-large",
       message:
-        `The Jacobian of ${batch === 1 ? "1 example" : `${formatCount(batch)} examples`} takes ${formatBytes(bytes)}, ` +
+        `The Jacobian of ${formatMany(batch, "example")} takes ${formatBytes(bytes)}, ` +
         `more than the ${formatBytes(device.memoryBytes)} of ${device.name}, ${most}.`,
       source: placeOf(model.source),
     },

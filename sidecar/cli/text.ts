@@ -1,5 +1,13 @@
 import type { Analysis, Place } from "../protocol/analysis";
-import { formatBytes, formatCount, formatKernelFit, formatRuns, kernelsToTake, takenBytes } from "../protocol/text";
+import {
+  formatBytes,
+  formatCount,
+  formatKernelFit,
+  formatRuns,
+  kernelsToTake,
+  takenBytes,
+  formatMany,
+} from "../protocol/text";
 import { formatShape } from "../graph/types";
 import type { Installed, SetupPlan } from "../setup/tensorflow";
 import type { JacobianReport, NtkReport, PredictReport } from "../worker/messages";
@@ -133,7 +141,7 @@ export function jacobianText(report: JacobianReport, out: string): string {
   const { strategy, chunk, blocks, batch, engine, device, seconds } = report;
   const rows = blocks.map(({ name, shape, dtype }) => [name, `${dtype}${formatShape(shape)}`]);
   return [
-    `The Jacobian of ${batch} examples, by ${strategy}${chunk === null ? "" : ` in chunks of ${chunk}`}:`,
+    `The Jacobian of ${formatMany(batch, "example")}, by ${strategy}${chunk === null ? "" : ` in chunks of ${chunk}`}:`,
     "",
     table([["parameter", "array [example, ...output, ...parameter]"], ...rows], []),
     "",
@@ -145,7 +153,7 @@ export function jacobianText(report: JacobianReport, out: string): string {
 export function ntkText(report: Omit<NtkReport, "curve">, out: string): string {
   const { shape, form, trace, method, tile, engine, device, seconds, layers, eigenvalues, spectrum } = report;
   const most = layers.filter(({ share }) => share > 0).sort((a, b) => b.share - a.share);
-  const tiles = tile < Math.max(shape[0], shape[1]) ? `, in tiles of ${formatCount(tile)} examples` : "";
+  const tiles = tile < Math.max(shape[0], shape[1]) ? `, in tiles of ${formatMany(tile, "example")}` : "";
   const told: [string, number | null | undefined][] = [
     ["largest eigenvalue", eigenvalues.at(0)],
     ["condition number", spectrum?.conditionNumber],

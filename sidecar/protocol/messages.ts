@@ -58,7 +58,8 @@ export interface ModelState extends ModelRef {
   readonly isPart: boolean;
   /** 1-based, in the text as it is now: where the model is bound or made. Null while that line is being edited. */
   readonly line: number | null;
-  readonly activity: "idle" | "evaluating";
+  /** `asking-pytorch`: it has been evaluated, and the user's PyTorch is asked what it would do. */
+  readonly activity: "idle" | "evaluating" | "asking-pytorch";
   /**
    * The last one that succeeded. Its places are those of the text that was evaluated, before any edits since. Of its
    * strategies, `timeline` and `buffers` are empty: `kernelscope/plan` has them.
@@ -292,8 +293,10 @@ export type Outcome<T> =
 
 /** Requests of the extension, by method. All can be cancelled. */
 export interface Requests extends KernelQuestions {
-  /** Evaluates a model's code, or reads a saved model. */
+  /** Evaluates a model's code, or reads a saved model. A Python file's PyTorch is asked afterwards what it would do. */
   "kernelscope/analyze": { params: { model: ModelRef }; result: Outcome<ModelState> };
+  /** Gives up an evaluation that is in progress, whatever has begun it. */
+  "kernelscope/cancelAnalysis": { params: { model: ModelRef }; result: null };
   /** What is known of models in these files without running them. Files that hold none are left out. */
   "kernelscope/find": { params: { uris: readonly string[] }; result: readonly FileState[] };
   "kernelscope/jacobian": { params: JacobianRequest; result: Outcome<JacobianSummary> };

@@ -22,6 +22,22 @@ export function pytorchLoops({ fallbacks }: PytorchAnalysis): PytorchFallback[][
   return [...groups.values()];
 }
 
+/** Names in running text, or in Markdown. */
+type Named = (name: string) => string;
+
+const plain: Named = (name) => name;
+
+/** `aten::x, in backward, runs as a loop: vmap(jacrev) 100 times and jacrev 1,000 times` */
+export function formatPytorchLoop(group: readonly PytorchFallback[], named = plain): string {
+  const [{ operation, where }] = group;
+  return `${named(operation)}${where === "backward" ? ", in backward," : ""} runs as a loop: ${formatPytorchLoops(group)}`;
+}
+
+/** `vmap(jacrev) raises in training mode: vmap: called random operation` */
+export function formatPytorchError({ strategy, training, message }: PytorchError, named = plain): string {
+  return strategy === null ? message : `${named(strategy)} raises${training ? " in training mode" : ""}: ${message}`;
+}
+
 /** `vmap(jacrev) 100 times and jacrev 1,000 times` */
 export function formatPytorchLoops(group: readonly PytorchFallback[]): string {
   return group

@@ -1,5 +1,13 @@
-import { describe, expect, it } from "vitest";
-import { formatBytes, formatCount, formatRuns, formatShape, formatShortCount, formatShortShape } from "./text";
+import { describe, expect, it, test } from "vitest";
+import {
+  formatBytes,
+  formatCount,
+  formatMany,
+  formatRuns,
+  formatShape,
+  formatShortCount,
+  formatShortShape,
+} from "./text";
 
 describe("bytes", () => {
   it.each([
@@ -17,6 +25,10 @@ describe("bytes", () => {
   ])("%d are %s", (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
   });
+});
+
+test("one is singular", () => {
+  expect([formatMany(1, "tensor"), formatMany(1200, "tensor")]).toEqual(["1 tensor", "1,200 tensors"]);
 });
 
 describe("short counts", () => {

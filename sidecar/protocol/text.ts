@@ -17,6 +17,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en");
 }
 
+/** `1 tensor`, `2 tensors` */
+export function formatMany(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
 /** `[100, 10, 3, 3, 16]` */
 export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;

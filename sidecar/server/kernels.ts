@@ -26,6 +26,7 @@ import type { ExamplesOfKernel, NtkReport } from "../worker/messages";
 import { begun, ended, fileIn, readInfo, tilesIn, writeInfo } from "./kernel-info";
 import { asGiven, byClass, byCluster } from "./kernel-orders";
 import { KernelPictures, type Places } from "./kernel-pictures";
+import { formatMany } from "../protocol/text";
 
 /** How long changes of a kernel that is being computed are gathered before they are told. */
 const GATHER_MS = 200;
@@ -252,7 +253,7 @@ export class Kernels {
     }
     if (count !== x1.count) {
       throw new ModelError(
-        `The clusters are those of ${count} examples, and this kernel has ${x1.count}; compute both of the same examples.`,
+        `The clusters are those of ${formatMany(count, "example")}, and this kernel has ${x1.count}; compute both of the same examples.`,
       );
     }
     const every = asGiven(count).examples;

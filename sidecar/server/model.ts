@@ -1,9 +1,9 @@
 import { analyze, withoutParameters } from "../analysis/analyze";
 import type { PlannedKernels } from "../analysis/ntk";
 import type { Planned, PlannedModel } from "../analysis/strategies";
-import type { Analysis, DeviceInfo } from "../protocol/analysis";
+import type { Analysis, DeviceInfo, PytorchAnalysis } from "../protocol/analysis";
 import type { ModelFault, ModelOptions, ModelState, Staleness } from "../protocol/messages";
-import type { DiscoveredModel } from "../sources/discover";
+import { isPythonFile, type DiscoveredModel } from "../sources/discover";
 import type { TracedModel } from "../worker/messages";
 import type { EvaluatedFiles } from "./evaluated-files";
 
@@ -11,6 +11,7 @@ import type { EvaluatedFiles } from "./evaluated-files";
 export interface Evaluation {
   readonly traced: TracedModel;
   readonly files: EvaluatedFiles;
+  /** The number of examples that it was asked for. */
   readonly batch: number;
   readonly milliseconds: number;
 }
@@ -30,6 +31,8 @@ export class ModelEntry {
   failure: { readonly fault: ModelFault; readonly files: EvaluatedFiles } | null = null;
   /** The evaluation in progress. */
   running: AbortController | null = null;
+  /** Whether it has its model, and waits for what the user's PyTorch says of it. */
+  isAskingPytorch = false;
   /** The texts that it reads. */
   evaluating: EvaluatedFiles | null = null;
   /** The planning of strategies in progress. */
@@ -59,14 +62,23 @@ export class ModelEntry {
     return this.isRestored ? "restored" : null;
   }
 
-  succeeded(evaluation: Evaluation, device: DeviceInfo, options: ModelOptions): void {
+  /** @param batch the number of examples that is spoken of now */
+  succeeded(evaluation: Evaluation, device: DeviceInfo, batch: number, options: ModelOptions): void {
     this.evaluation = evaluation;
     this.basis = null;
     this.files = evaluation.files;
     this.milliseconds = evaluation.milliseconds;
     this.failure = null;
     this.isRestored = false;
-    this.describe(device, evaluation.batch, options);
+    this.describe(device, batch, options);
+  }
+
+  /** What PyTorch has said of the evaluation's number of examples. */
+  pytorchAsked(pytorch: PytorchAnalysis | undefined): void {
+    if (this.evaluation === null || this.analysis === null || pytorch === undefined) return;
+    const { batch, traced } = this.evaluation;
+    this.evaluation = { ...this.evaluation, traced: { ...traced, pytorch } };
+    if (this.analysis.batch === batch) this.analysis = { ...this.analysis, pytorch };
   }
 
   failed(fault: ModelFault, files: EvaluatedFiles): void {
@@ -129,7 +141,9 @@ export class ModelEntry {
 
   /** Whether another number of examples needs another evaluation: also what PyTorch is asked is asked for one number. */
   get dependsOnBatch(): boolean {
-    return this.isCoupled || this.evaluation?.traced.pytorch !== undefined;
+    const asksPytorch =
+      this.evaluation?.traced.pytorch !== undefined || (this.running !== null && isPythonFile(this.path));
+    return this.isCoupled || asksPytorch;
   }
 
   /** Files whose change makes it stale. */
@@ -147,7 +161,7 @@ export class ModelEntry {
       inputs: this.discovered?.inputs ?? [],
       isPart: this.discovered?.isPart ?? false,
       line,
-      activity: this.running === null ? "idle" : "evaluating",
+      activity: this.running === null ? "idle" : this.isAskingPytorch ? "asking-pytorch" : "evaluating",
       analysis: this.analysis,
       planning: this.planning !== null,
       stale: this.stale,

@@ -22,7 +22,7 @@ import { batchingRulesOf, modelKey, optionsOf, pythonOf } from "./options";
 import { Planning } from "./planning";
 import { isFile, pathOf, savedText, type TextListener } from "./texts";
 import { faultForEditor } from "./wording";
-import { faultOf, notTrusted, type Workers } from "./workers";
+import { faultOf, notTrusted, type Traced, type Workers } from "./workers";
 
 /** How long a text has to rest before it is looked through for models. */
 const REST_MS = 150;
@@ -212,8 +212,28 @@ export class Models implements TextListener {
 
   // Evaluation
 
-  /** Evaluates a model. Another evaluation of it that is in progress is given up. */
-  async evaluate(path: string, exportName: string | null, signal?: AbortSignal): Promise<Outcome<ModelState>> {
+  /**
+   * Evaluates a model. Another evaluation of it that is in progress is given up. Where the user's PyTorch is asked what it
+   * would do, that goes on when this is done.
+   */
+  evaluate(path: string, exportName: string | null, signal?: AbortSignal): Promise<Outcome<ModelState>> {
+    return new Promise((resolve, reject) => {
+      this.evaluation(path, exportName, resolve, signal).then(resolve, reject);
+    });
+  }
+
+  /** Gives up an evaluation in progress. What is told already stays. */
+  cancel(path: string, exportName: string | null): void {
+    this.files.get(path)?.models.get(modelKey(path, exportName))?.running?.abort();
+  }
+
+  /** @param onTold told of the model before its PyTorch is asked */
+  private async evaluation(
+    path: string,
+    exportName: string | null,
+    onTold: (outcome: Outcome<ModelState>) => void,
+    signal?: AbortSignal,
+  ): Promise<Outcome<ModelState>> {
     if (!this.workers.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
     const entry = this.entryIn(this.files.get(path) ?? this.newFile(path), exportName);
     entry.running?.abort();
@@ -232,17 +252,34 @@ export class Models implements TextListener {
       });
     };
     const isCurrent = (): boolean => entry.running === controller && !this.disposed;
-    try {
-      const { signal } = controller;
-      const asked = this.workers.batchOf(path, exportName);
-      const { traced, milliseconds } = await this.workers.trace(path, exportName, asked, { signal, onRead });
+    const asked = this.workers.batchOf(path, exportName);
+    const succeeded = async ({ traced, milliseconds }: Traced): Promise<void> => {
       const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
       // The settings as they are now: they may have been changed meanwhile
       const device = await this.workers.device();
-      if (!isCurrent()) return { kind: "cancelled" };
+      if (!isCurrent()) return;
       const batch = this.workers.batchOf(path, exportName);
-      entry.succeeded({ traced, files, batch, milliseconds }, device, this.workers.optionsOf(path, exportName));
+      const options = this.workers.optionsOf(path, exportName);
+      entry.succeeded({ traced, files, batch: asked, milliseconds }, device, batch, options);
       void this.plan(entry);
+    };
+    let early: Promise<void> | null = null;
+    const onTraced = (traced: Traced): void => {
+      early = succeeded(traced).then(() => {
+        if (!isCurrent()) return;
+        entry.isAskingPytorch = true;
+        this.changed(path);
+        onTold({ kind: "done", result: this.stateOf(entry) });
+      });
+      // An error is met again when all is done
+      early.catch(() => undefined);
+    };
+    try {
+      const { signal } = controller;
+      const traced = await this.workers.trace(path, exportName, asked, { signal, onRead, onTraced });
+      await (early ?? succeeded(traced));
+      if (!isCurrent()) return { kind: "cancelled" };
+      if (early) entry.pytorchAsked(traced.traced.pytorch);
       return { kind: "done", result: this.stateOf(entry) };
     } catch (error) {
       if (error instanceof CancelledError || !isCurrent()) return { kind: "cancelled" };
@@ -254,6 +291,7 @@ export class Models implements TextListener {
       if (entry.running === controller) {
         entry.running = null;
         entry.evaluating = null;
+        entry.isAskingPytorch = false;
       }
       this.workers.prepareSpare();
       this.changed(path);
@@ -282,7 +320,7 @@ export class Models implements TextListener {
         chosen: this.chosenFor(entry),
         signal: controller.signal,
       });
-      if (entry.analysis === analysis) entry.planned(planned);
+      if (entry.subject === subject) entry.planned(planned);
     } catch (error) {
       if (!(error instanceof CancelledError)) console.error(error);
     } finally {
@@ -304,7 +342,7 @@ export class Models implements TextListener {
       const { batch, device } = analysis;
       const { signal } = controller;
       const planned = await this.planning.planKernels(modelKey(path, exportName), subject, { batch, device, signal });
-      if (entry.analysis !== analysis) return;
+      if (entry.subject !== subject) return;
       entry.kernelsPlanned(planned);
       this.changed(path);
     } catch (error) {

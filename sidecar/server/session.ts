@@ -170,6 +170,10 @@ export class Session {
     this.on("kernelscope/analyze", ({ model }, token) =>
       this.models!.evaluate(pathOf(model.uri), model.export, signalOf(token)),
     );
+    this.on("kernelscope/cancelAnalysis", ({ model }) => {
+      this.models!.cancel(pathOf(model.uri), model.export);
+      return Promise.resolve(null);
+    });
     this.on("kernelscope/find", ({ uris }) => this.models!.find(uris));
     this.on("kernelscope/jacobian", (request, token) =>
       this.workers!.jacobian(

@@ -36,6 +36,15 @@ export const notTrusted: ModelFault = {
   source: null,
 };
 
+export interface Traced {
+  readonly traced: TracedModel;
+  readonly milliseconds: number;
+}
+
+interface TraceOptions extends Required<Pick<AskOptions, "signal" | "onRead">> {
+  readonly onTraced: (traced: Traced) => void;
+}
+
 /** What is asked of worker processes, as the settings have it. */
 export class Workers {
   private readonly turns = new Turns(AT_ONCE);
@@ -67,18 +76,22 @@ export class Workers {
     return deviceOf(this.settings, await this.detected);
   }
 
-  /** Evaluates and traces a model, when it is its turn. `milliseconds` are without the wait. */
+  /**
+   * Evaluates and traces a model, when it is its turn. `milliseconds` are without the wait.
+   * `onTraced` is told of a Python file's model before its PyTorch is asked what it would do.
+   */
   trace(
     path: string,
     exportName: string | null,
     batch: number,
-    { signal, onRead }: Required<Pick<AskOptions, "signal" | "onRead">>,
-  ): Promise<{ traced: TracedModel; milliseconds: number }> {
+    { signal, onRead, onTraced }: TraceOptions,
+  ): Promise<Traced> {
     return this.turns.take(signal, async () => {
       const start = performance.now();
+      const timed = (traced: TracedModel): Traced => ({ traced, milliseconds: performance.now() - start });
       const model = { ...this.request(path, exportName, batch), probe: true };
-      const traced = await ask<"trace">({ kind: "trace", model }, { ...this.askOptions(signal), onRead });
-      return { traced, milliseconds: performance.now() - start };
+      const options = { ...this.askOptions(signal), onRead, onModel: (model: TracedModel) => onTraced(timed(model)) };
+      return timed(await ask<"trace">({ kind: "trace", model }, options));
     });
   }
 

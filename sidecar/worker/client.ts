@@ -12,6 +12,7 @@ import {
   type Replies,
   type Reply,
   type Request,
+  type TracedModel,
 } from "./messages";
 import { startWorker, type StartOptions, type WorkerProcess } from "./start";
 
@@ -22,6 +23,8 @@ export interface AskOptions {
   readonly onProgress?: (fraction: number) => void;
   /** Told of the files of the user's own whose code is about to be run, also where that fails. */
   readonly onRead?: (files: readonly string[]) => void;
+  /** Told of a Python file's model before its PyTorch is asked what it would do. */
+  readonly onModel?: (model: TracedModel) => void;
   /** Told what a kernel's examples are, before it is computed. */
   readonly onExamples?: (examples: ExamplesOfKernel) => void;
   /** Ends the worker at once. */
@@ -46,7 +49,7 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Starts a worker process, asks it one thing and ends it, whatever happens in it or here. */
 export async function ask<K extends Request["kind"]>(
   asked: Extract<Request, { kind: K }>,
-  { limits, cache, onProgress, onRead, onExamples, signal, start = startWorker, tensorflow }: AskOptions,
+  { limits, cache, onProgress, onRead, onModel, onExamples, signal, start = startWorker, tensorflow }: AskOptions,
 ): Promise<Replies[K]> {
   if (signal?.aborted) throw new CancelledError();
   const file = "model" in asked ? asked.model.file : null;
@@ -58,7 +61,7 @@ export async function ask<K extends Request["kind"]>(
   for (const signal of endings) process.once(signal, endBySignal);
   try {
     const reply = await Promise.race([
-      replyOf(worker, request, limits, { onProgress, onRead, onExamples }),
+      replyOf(worker, request, limits, { onProgress, onRead, onModel, onExamples }),
       aborted(signal),
     ]);
     await end(worker, request);
@@ -92,7 +95,7 @@ function replyOf(
   { process: worker }: WorkerProcess,
   request: Request,
   limits: Limits,
-  { onProgress, onRead, onExamples }: Pick<AskOptions, "onProgress" | "onRead" | "onExamples">,
+  { onProgress, onRead, onModel, onExamples }: Pick<AskOptions, "onProgress" | "onRead" | "onModel" | "onExamples">,
 ): Promise<LastReply> {
   return new Promise((resolve) => {
     const fail = (fault: Fault["fault"], message: string): void => {
@@ -116,6 +119,9 @@ function replyOf(
           break;
         case "read":
           onRead?.(reply.files);
+          break;
+        case "model":
+          onModel?.(reply.model);
           break;
         case "examples":
           onExamples?.(reply);

@@ -2,14 +2,14 @@ import { getHeapStatistics } from "node:v8";
 import { availableEngines } from "../engines";
 import { EngineError } from "../engines/engine";
 import { ModelError } from "../graph/errors";
-import { loadModel, type LoadRequest } from "../sources";
+import { loadModel, type LoadRequest, type Model } from "../sources";
 import { endAbandoned, faultOf } from "./faults";
 import { guarded } from "./guard";
 import { runJacobian } from "./jacobian";
 import { MemoryError } from "./memory";
 import { runNtk } from "./ntk";
 import { runPredict } from "./predict";
-import { partialFile, type ModelRequest, type Order, type Replies, type Reply } from "./messages";
+import { partialFile, type ModelRequest, type Order, type Replies, type Reply, type TracedModel } from "./messages";
 import { Watchdog } from "./watchdog";
 
 /** The process in which user code and native kernels run. It serves one request, and ends when its parent does. */
@@ -65,16 +65,19 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
   ) => {
     const code = { file: model.file, others: [...(model.batchingRules ?? []), ...others] };
     const loaded = await guarded(code, limits, watchdog, () =>
-      loadModel({ ...model, timeLimit: limits.timeLimit, onRead: (files) => send({ kind: "read", files }) }),
+      loadModel({
+        ...model,
+        timeLimit: limits.timeLimit,
+        onRead: (files) => send({ kind: "read", files }),
+        onModel: (model) => send({ kind: "model", model: withoutWeights(model) }),
+      }),
     );
     send({ kind: "traced" });
     return loaded;
   };
   switch (request.kind) {
-    case "trace": {
-      const { weights: _weights, ...model } = await load(request.model);
-      return model;
-    }
+    case "trace":
+      return withoutWeights(await load(request.model));
     case "jacobian":
       return runJacobian(request.job, {
         load: (batch, others) => load({ ...request.model, batch }, others),
@@ -94,4 +97,8 @@ async function serve({ request, limits }: Order): Promise<Replies[keyof Replies]
     case "engines":
       return availableEngines();
   }
+}
+
+function withoutWeights({ weights: _weights, ...model }: Model): TracedModel {
+  return model;
 }

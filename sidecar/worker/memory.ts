@@ -14,7 +14,7 @@ import {
   type StrategyPlan,
   type Subject,
 } from "../planner/strategies";
-import { formatBytes } from "../protocol/text";
+import { formatBytes, formatMany } from "../protocol/text";
 import type { Strategy } from "../quantities/jacobian";
 
 /** It would not fit in memory and was not started: exit code 3. */
@@ -28,7 +28,7 @@ export function checkResultFits(arrays: readonly ValueType[], batch: number, mem
   if (bytes <= memory) return;
   const fewer = Math.floor((memory / bytes) * batch);
   throw new MemoryError(
-    `the Jacobian of ${batch} examples takes ${formatBytes(bytes)}, and this machine has ${formatBytes(memory)} of memory; ` +
+    `the Jacobian of ${formatMany(batch, "example")} takes ${formatBytes(bytes)}, and this machine has ${formatBytes(memory)} of memory; ` +
       (fewer > 0 ? `give fewer examples at once (at most ${fewer})` : "it cannot hold that of one example"),
   );
 }

@@ -194,6 +194,8 @@ export type Reply =
   | { readonly kind: "progress"; readonly fraction: number }
   /** Files of the user's own whose code is about to be run. */
   | { readonly kind: "read"; readonly files: readonly string[] }
+  /** What is known of a Python file's model before its PyTorch is asked what it would do. */
+  | { readonly kind: "model"; readonly model: TracedModel }
   /** What a kernel's examples are, before it is computed. */
   | ({ readonly kind: "examples" } & ExamplesOfKernel)
   /** The model has been evaluated and traced: what follows is computation, to which the time limit does not apply. */

@@ -26,6 +26,7 @@ import {
 } from "./ntk";
 import { AT_ONCE, outputsOfModel, part } from "./outputs";
 import { writeNpz } from "./whole-file";
+import { formatMany } from "../protocol/text";
 
 /** Parts of the weights' norms, by which they move. */
 const STEPS = [0.001, 0.01, 0.1];
@@ -108,7 +109,7 @@ function readTargets(file: string, { outputs: [output] }: Model, count: number):
   if (!sameShape(array.shape, expected)) {
     const hint = sameShape(array.shape, [count]) ? "; of class numbers make numpy.eye(classes)[labels]" : "";
     throw new ModelError(
-      `${file}: has shape ${formatShape(array.shape)}, but ${count} examples of the output ${output.name} are ${formatShape(expected)}${hint}`,
+      `${file}: has shape ${formatShape(array.shape)}, but ${formatMany(count, "example")} of the output ${output.name} are ${formatShape(expected)}${hint}`,
     );
   }
   const targets = tensorOf(array, "float64");

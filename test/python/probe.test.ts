@@ -145,6 +145,34 @@ describe.skipIf(python === undefined)("PyTorch itself", () => {
   );
 
   it(
+    "is asked after the model is told, which stays where the process ends over it",
+    async () => {
+      const told: Model[] = [];
+      const model = await loadModel({
+        file: `${folder}/probed.py`,
+        export: "Ending",
+        inputs: [parseInputOption("x=N,4")],
+        batch: 7,
+        python,
+        probe: true,
+        onModel: (model) => told.push(model),
+      });
+      const { pytorch, ...rest } = model;
+      expect(told).toEqual([rest]);
+      expect(pytorch!.errors).toEqual([
+        {
+          strategy: null,
+          training: false,
+          message: "PyTorch could not be asked everything: its process ended (exit code 7)",
+          source: null,
+          fix: null,
+        },
+      ]);
+    },
+    TIMEOUT,
+  );
+
+  it(
     "raises for what is changed in place",
     async () => {
       const { pytorch } = await probed("probed.py", "InPlace", "x=N,4", 7);

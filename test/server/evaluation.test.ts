@@ -85,6 +85,20 @@ describe("an evaluation in progress", () => {
     expect(performance.now() - start).toBeLessThan(1000);
   });
 
+  it("can be cancelled where a save has begun it, and what is known stays", async () => {
+    const uri = await opened(twoLayers());
+    await editor.analyze(uri, "model");
+    workspace.write("net.ts", endless);
+    await editor.close(uri);
+    await editor.open(uri);
+    await editor.saved(uri);
+    await editor.modelWhere(uri, "model", "to be evaluated", isEvaluating);
+    await editor.request("kernelscope/cancelAnalysis", { model: { uri, export: "model" } });
+    const { analysis, stale } = await editor.modelWhere(uri, "model", "to be idle", isIdle);
+    expect(analysis!.outputs[0].shape).toEqual([100, 2]);
+    expect(stale).toBe("edited");
+  });
+
   it("gives way to another one of the same model", async () => {
     const uri = await opened(takingLong(60));
     const first = editor.analyze(uri, "model");

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
-import type { ModelOptions, Settings } from "../../sidecar/protocol/messages";
+import type { ModelOptions, ModelState, Settings } from "../../sidecar/protocol/messages";
 import { python } from "../tools";
 import { Editor, failure, result } from "./editor";
 import { startSidecar, until, Workspace, type Sidecar } from "./sidecar";
@@ -81,6 +81,11 @@ async function opened(
   return uri;
 }
 
+/** When PyTorch has said what it would do, after the analysis. */
+async function answered(uri: string, name: string): Promise<void> {
+  await editor.modelWhere(uri, name, "to have PyTorch's answer", ({ activity }) => activity === "idle", 150);
+}
+
 /** Command lines of the user's Python that run now. */
 const pythons = (): string[] => sidecar.processes().filter((each) => each.includes("torch_program.py"));
 
@@ -149,6 +154,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
       expect(hover).toContain("**hidden** (Linear) → `[100, 8]`");
       expect(hover).toContain("| `hidden.weight` | float32[8, 4] | `[100, 2, 8, 4]` | 25.00 KiB |");
       await editor.modelWhere(uri, "Net", "to be planned", ({ planning }) => !planning);
+      await answered(uri, "Net");
       expect(await editor.lenses(uri)).toEqual([
         "7: Jacobian [100, 2, 58] · 45.31 KiB · fits",
         "7: NTK [100, 100, 2, 2] · 156.25 KiB",
@@ -182,6 +188,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
         ({ analysis }) => analysis?.outputs[0].shape[1] === 4,
         100,
       );
+      await answered(uri, "Net");
       expect(leftOver()).toEqual([]);
     },
     TIMEOUT,
@@ -340,12 +347,29 @@ while True:
 });
 
 describe.skipIf(python === undefined)("what the user's own PyTorch would do", () => {
+  /** Has an answer for nobody who transforms it. */
+  const waiting = `import time
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, x):
+        while torch._C._functorch.peek_interpreter_stack() is not None:
+            time.sleep(0.1)
+        return self.linear(x)
+`;
+
   it(
     "stands beside our own figures: the wide residual net takes 30.52 GiB for one array",
     async () => {
       const uri = await opened("wide_residual.py", null, { WideResidual: { inputs: ["x=N,3,32,32"] } });
       result(await editor.analyze(uri, "WideResidual"));
       await editor.modelWhere(uri, "WideResidual", "to be planned", ({ planning }) => !planning, 100);
+      await answered(uri, "WideResidual");
       const text = workspace.read("wide_residual.py");
       const hover = (await editor.hover(uri, lineOf(text, "class WideResidual")))!;
       expect(hover).toMatch(
@@ -365,6 +389,36 @@ describe.skipIf(python === undefined)("what the user's own PyTorch would do", ()
   );
 
   it(
+    "is asked when the model is told already, and given up without losing that",
+    async () => {
+      const uri = await opened("net.py", waiting, { Net: { inputs: ["x=N,4"] } });
+      const outcome = result(await editor.analyze(uri, "Net"));
+      expect(outcome).toMatchObject({ activity: "asking-pytorch", analysis: { pytorch: null } });
+      const isTold = ({ activity, planning }: ModelState): boolean => activity === "asking-pytorch" && !planning;
+      const told = await editor.modelWhere(uri, "Net", "to be told", isTold, 100);
+      expect(told).toMatchObject({ stale: null, analysis: { jacobian: { shape: [100, 2, 10] }, pytorch: null } });
+      expect(told.analysis!.strategies).not.toEqual([]);
+      const line = lineOf(waiting, "class Net");
+      expect(await editor.lenses(uri)).toEqual([
+        `${line}: Jacobian [100, 2, 10] · 7.81 KiB · fits`,
+        `${line}: NTK [100, 100, 2, 2] · 156.25 KiB`,
+        `${line}: $(loading~spin) Asking PyTorch`,
+        `${line}: Cancel`,
+      ]);
+      // It is asked anew of another number of examples
+      await editor.configure({ batch: 7 });
+      const isOfSeven = (model: ModelState): boolean => isTold(model) && model.analysis?.batch === 7;
+      await editor.modelWhere(uri, "Net", "to be told for 7", isOfSeven, 100);
+      await editor.request("kernelscope/cancelAnalysis", { model: { uri, export: "Net" } });
+      const left = await editor.modelWhere(uri, "Net", "to be left", ({ activity }) => activity === "idle");
+      expect(left).toMatchObject({ stale: null, fault: null, analysis: { batch: 7, pytorch: null } });
+      await until("its end", () => pythons().length === 0, 5);
+      expect(leftOver()).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  it(
     "is told at the lines of loops and errors, and asked anew for another number of examples",
     async () => {
       const uri = await opened("probed.py", null, {
@@ -379,6 +433,8 @@ describe.skipIf(python === undefined)("what the user's own PyTorch would do", ()
           .get(uri)!
           .filter((each) => each.code === code)
           .map(({ range, message }) => `${text.split("\n")[range.start.line].trim()}: ${message as string}`);
+      await answered(uri, "Loops");
+      await answered(uri, "Gated");
       await until("the error of the GRU", () => told("pytorch-error").some((each) => each.includes("[1, 6]")));
       const loops = told("pytorch-fallback");
       expect(loops).toContainEqual(

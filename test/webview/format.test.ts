@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fileName, formatMany, formatPlace, formatSeconds, formatShare } from "../../webview/format";
+import { fileName, formatPlace, formatSeconds, formatShare } from "../../webview/format";
 
 test("shares have one decimal, and what is there is never zero", () => {
   expect([0, 0.0001, 0.0005, 0.1234, 1].map(formatShare)).toEqual(["0.0%", "<0.1%", "0.1%", "12.3%", "100.0%"]);
@@ -20,8 +20,4 @@ test("places are told by the file's name, on any platform", () => {
   expect(formatPlace({ file: "/project/net.ts", line: 11, column: 2 })).toBe("net.ts:11");
   expect(fileName("C:\\project\\net.ts")).toBe("net.ts");
   expect(fileName("net.ts")).toBe("net.ts");
-});
-
-test("one is singular", () => {
-  expect([formatMany(1, "tensor"), formatMany(1200, "tensor")]).toEqual(["1 tensor", "1,200 tensors"]);
 });

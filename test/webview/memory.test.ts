@@ -436,8 +436,12 @@ describe.skipIf(executable === undefined)("the memory view", () => {
   test("what the user's own PyTorch takes, raises and runs as loops is beside it", async () => {
     const { page, said, show } = await openPlanned({ width: 1200 });
     expect(await page.locator(".pytorch").count()).toBe(0);
-    await show(state(ofPython));
+    await show(state({ ...ofPython, pytorch: null }, { model: { activity: "asking-pytorch" } }));
     const section = page.locator(".section.pytorch");
+    expect(spaced(await section.innerText())).toBe(
+      "Your PyTorch Asking it what torch.func would take, without computing it.",
+    );
+    await show(state(ofPython));
     expect(await section.getByRole("heading").innerText()).toBe("Your PyTorch 2.13.0");
     expect(await rowsOf(page, "pytorch-table")).toEqual([
       "vmap(jacrev) 2.50 GiB raises an error",

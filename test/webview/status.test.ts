@@ -48,6 +48,14 @@ test("what keeps an evaluation from starting comes first, with what helps", () =
   expect(statusOf(stateOf(digits, { model })).tone).toBe("busy");
 });
 
+test("PyTorch is asked when the results are there, which may be old again by then", () => {
+  const model = { activity: "asking-pytorch", milliseconds: 3210 } as const;
+  const status = statusOf(stateOf(digits, { model }));
+  expect(status.tone).toBe("busy");
+  expect(status.text).toBe("Up to date, evaluated in 3.2 s. Your PyTorch is being asked what it would do.");
+  expect(statusOf(stateOf(digits, { model: { ...model, stale: "edited" } })).tone).toBe("warning");
+});
+
 test("a saved model is read in an untrusted workspace too", () => {
   expect(statusOf(stateOf(digits, { trusted: false, model: { kind: "saved" } })).tone).toBe("good");
 });

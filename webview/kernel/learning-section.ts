@@ -1,7 +1,6 @@
 import type { KernelInfo, LearningCurve, LearningPrediction } from "../../sidecar/protocol/ntk";
-import { formatCount } from "../../sidecar/protocol/text";
+import { formatCount, formatMany } from "../../sidecar/protocol/text";
 import { h, type Node_ } from "../dom";
-import { formatMany } from "../format";
 import { chart } from "./chart";
 import { learningChart, momentText, predictionBars, rateText, timeNear, timePart, timeText } from "./learning";
 import { chartSection, chartTable } from "./parts";

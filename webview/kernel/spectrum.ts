@@ -1,7 +1,6 @@
 import type { KernelSpectrum } from "../../sidecar/protocol/ntk";
-import { formatCount } from "../../sidecar/protocol/text";
+import { formatCount, formatMany } from "../../sidecar/protocol/text";
 import { h, type Node_ } from "../dom";
-import { formatMany } from "../format";
 import { linePath, logSpan, marksOf, partOf, plot, plotArea } from "./plot";
 import { formatValue } from "./scale";
 import type { Point } from "./viewport";

@@ -1,8 +1,8 @@
 import type { VscodeTextfield } from "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import type { OutlineRow } from "../../sidecar/protocol/outline";
-import { formatBytes, formatCount, formatShape } from "../../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatMany } from "../../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "../dom";
-import { formatMany, formatPlace, formatShare } from "../format";
+import { formatPlace, formatShare } from "../format";
 import { keyEffect, rowsInSight, typedTo, type OutlineTree, type SeenRow } from "../outline-tree";
 import type { View, ViewContext } from "../view";
 import { bar, button, icon } from "../widgets";
@@ -37,7 +37,7 @@ function absent(message: string | null, { state, post }: ViewContext): Child {
     h("p", { class: "note" }, message ?? "The graph is not kept from an earlier session."),
     button("Analyze", {
       icon: "play",
-      disabled: !state.running || state.model.activity === "evaluating",
+      disabled: !state.running || state.model.activity !== "idle",
       onPress: () => post({ type: "command", command: "analyze" }),
     }),
   ];

@@ -1,8 +1,7 @@
 import type { Analysis, DeviceInfo, FallbackAnalysis } from "../../sidecar/protocol/analysis";
-import { formatRuns, formatWay } from "../../sidecar/protocol/text";
+import { formatRuns, formatWay, formatMany } from "../../sidecar/protocol/text";
 import { arrayTable } from "../array-table";
 import { h, type Child, type Node_ } from "../dom";
-import { formatMany } from "../format";
 import { headlineOf } from "../headline";
 import { memoryControls } from "../memory-controls";
 import { pytorchSection } from "../pytorch-section";

@@ -1,8 +1,7 @@
-import { formatBytes, formatCount, formatShape } from "../../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatMany } from "../../sidecar/protocol/text";
 import type { Analysis, DeviceInfo } from "../../sidecar/protocol/analysis";
 import { h, type Node_ } from "../dom";
 import { fitOf } from "../fit";
-import { formatMany } from "../format";
 import { ntkSizes, type NtkForm } from "../ntk-forms";
 import type { View, ViewContext } from "../view";
 import { computeButton, kernelsSection } from "./kernels";

@@ -1,7 +1,7 @@
 import type { VscodeTextfield } from "@vscode-elements/elements/dist/vscode-textfield/index.js";
-import { formatBytes, formatCount, formatShape } from "../../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatMany } from "../../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "../dom";
-import { formatMany, formatShare } from "../format";
+import { formatShare } from "../format";
 import {
   nextSort,
   parameterRows,

@@ -1,8 +1,8 @@
 import type { JacobianSummary, NtkSummary } from "../../sidecar/protocol/messages";
 import type { PanelState, RunState } from "../../sidecar/protocol/panel";
-import { formatBytes, formatCount, formatShape } from "../../sidecar/protocol/text";
+import { formatBytes, formatCount, formatShape, formatMany } from "../../sidecar/protocol/text";
 import { h, type Child, type Node_ } from "../dom";
-import { fileName, formatMany, formatSeconds } from "../format";
+import { fileName, formatSeconds } from "../format";
 import type { View, ViewContext } from "../view";
 import { button, cell, icon, table } from "../widgets";
 

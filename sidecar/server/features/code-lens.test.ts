@@ -49,6 +49,8 @@ describe("code lenses", () => {
       ["Cancel", "kernelscope.cancelAnalysis"],
     ]);
     expect(titles([shown({ activity: "evaluating", analysis: twoLayers(), fault })])).toHaveLength(4);
+    const asking = titles([shown({ activity: "asking-pytorch", analysis: twoLayers() })]);
+    expect(asking.slice(2)).toEqual(["$(loading~spin) Asking PyTorch", "Cancel"]);
   });
 
   it("show a failure, beside what was known before", () => {

@@ -1,7 +1,7 @@
 import type { CodeLens, Command } from "vscode-languageserver/node";
 import type { Analysis } from "../../protocol/analysis";
 import type { ModelRef } from "../../protocol/messages";
-import { formatBytes, formatShortShape, formatWay, takenBytes } from "../../protocol/text";
+import { formatBytes, formatShortShape, formatWay, takenBytes, formatMany } from "../../protocol/text";
 import { memoryText, verdict, wayOf } from "./memory";
 import { commands, titleOf, type Shown } from "./shown";
 
@@ -30,8 +30,9 @@ function commandsOf(shown: Shown, trusted: boolean): Command[] {
   });
   const lenses: Command[] = [];
   if (state.analysis !== null) lenses.push(jacobianLens(shown, state.analysis, model), ntkLens(state.analysis, model));
-  if (state.activity === "evaluating") {
-    lenses.push({ title: "$(loading~spin) Evaluating", command: "" });
+  if (state.activity !== "idle") {
+    const what = state.activity === "evaluating" ? "Evaluating" : "Asking PyTorch";
+    lenses.push({ title: `$(loading~spin) ${what}`, command: "" });
     lenses.push({ title: "Cancel", command: commands.cancelAnalysis, arguments: [model] });
     return lenses;
   }
@@ -67,7 +68,7 @@ function jacobianLens(shown: Shown, analysis: Analysis, model: ModelRef): Comman
       .filter((part) => part !== null)
       .join(" · "),
     tooltip: [
-      `Jacobian of ${analysis.batch} examples with respect to all trainable parameters.`,
+      `Jacobian of ${formatMany(analysis.batch, "example")} with respect to all trainable parameters.`,
       taken,
       "Click for the overview.",
     ]

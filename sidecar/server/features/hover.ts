@@ -8,8 +8,16 @@ import {
   formatWay,
   kernelsToTake,
   takenBytes,
+  formatMany,
 } from "../../protocol/text";
-import { formatPytorch, formatPytorchLoops, pytorchFixes, pytorchLoops, pytorchRows } from "../../protocol/pytorch";
+import {
+  formatPytorch,
+  formatPytorchError,
+  formatPytorchLoop,
+  pytorchFixes,
+  pytorchLoops,
+  pytorchRows,
+} from "../../protocol/pytorch";
 import { placeOfLargest, verdict, wayOf } from "./memory";
 import { jacobianOf, sharesByLine, type Share } from "./share";
 import { commands, titleOf, type Shown } from "./shown";
@@ -60,24 +68,15 @@ function memoryTexts(path: string, shown: Shown, line: number): string[] {
 /** What the user's own PyTorch runs as a loop, or raises, on a line. */
 function pytorchTexts({ batch, pytorch }: Analysis, isHere: (place: Place | null) => boolean, more: string): string[] {
   if (!pytorch) return [];
+  const named = (name: string): string => `\`${name}\``;
   const loops = pytorchLoops(pytorch)
     .filter(([{ source }]) => source !== null && isHere(source))
-    .map((group) => {
-      const [{ operation, where }] = group;
-      return [
-        `- \`${operation}\`${where === "backward" ? " (backward)" : ""} runs as a loop: ${formatPytorchLoops(group)}`,
-        ...pytorchFixes(group),
-      ].join("; ");
-    });
+    .map((group) => [`- ${formatPytorchLoop(group, named)}`, ...pytorchFixes(group)].join("; "));
   const errors = pytorch.errors
     .filter(({ source }) => source !== null && isHere(source))
-    .map((error) => {
-      const { strategy, training, message } = error;
-      const what = strategy === null ? "" : `\`${strategy}\` raises${training ? " in training mode" : ""}: `;
-      return [`- ${what}${message}`, ...pytorchFixes([error])].join("; ");
-    });
+    .map((error) => [`- ${formatPytorchError(error, named)}`, ...pytorchFixes([error])].join("; "));
   if (loops.length + errors.length === 0) return [];
-  const title = `**PyTorch ${formatPytorch(pytorch)}**, for ${batch} examples — ${more}`;
+  const title = `**PyTorch ${formatPytorch(pytorch)}**, for ${formatMany(batch, "example")} — ${more}`;
   return [[title, [...loops, ...errors].join("\n")].join("\n\n")];
 }
 
@@ -89,7 +88,7 @@ function modelText(shown: Shown): string {
   const trainable = analysis.parameters.filter((parameter) => parameter.trainable);
   const elements = trainable.reduce((sum, parameter) => sum + parameter.elements, 0);
   return [
-    `**${titleOf(shown)}** — Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${batch} examples${staleText(shown)}`,
+    `**${titleOf(shown)}** — Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${formatMany(batch, "example")}${staleText(shown)}`,
     [
       `- inputs ${ports(analysis.inputs)}; outputs ${ports(analysis.outputs)}`,
       `- ${formatCount(elements)} trainable parameters in ${trainable.length} tensors, ${analysis.buffers.length} buffers`,
@@ -170,7 +169,8 @@ function shareText(share: Share): string {
         : `**${layers.length} layers** of ${titleOf(shown)}`;
   const jacobian = jacobianOf(analysis, parameters);
   const sum =
-    jacobian && `Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${analysis.batch} examples`;
+    jacobian &&
+    `Jacobian ${code(jacobian.shape)}, ${formatBytes(jacobian.bytes)}, for ${formatMany(analysis.batch, "example")}`;
   const rows = layers.length > 1 ? layerRows(share) : parameters.map(parameterRow);
   const head =
     layers.length > 1

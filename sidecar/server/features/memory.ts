@@ -2,11 +2,11 @@ import type { Analysis, DeviceInfo, FallbackAnalysis, Place, StrategyAnalysis } 
 import {
   formatBytes,
   formatChunk,
-  formatCount,
   formatRuns,
   formatShape,
   formatWay,
   takenBytes,
+  formatMany,
 } from "../../protocol/text";
 import type { Shown } from "./shown";
 
@@ -70,7 +70,7 @@ function memoryRemarks(shown: Shown, analysis: Analysis): Remark[] {
     if (strategies.length === 0 || analysis.jacobian.bytes > device.memoryBytes) return [];
     const least = strategies.reduce((a, b) => (takenBytes(b) < takenBytes(a) ? b : a));
     const message =
-      `No way to compute the Jacobian of ${batchText(batch)} fits the ${memoryText(device)}: ${formatWay(least)} takes the ` +
+      `No way to compute the Jacobian of ${formatMany(batch, "example")} fits the ${memoryText(device)}: ${formatWay(least)} takes the ` +
       `least, ${formatBytes(takenBytes(least))}${largestText(least)}. Take fewer examples or outputs, or the kernel (NTK) in place of the Jacobian.`;
     return [remark(analysis, least, "warning", message, null)];
   }
@@ -80,7 +80,7 @@ function memoryRemarks(shown: Shown, analysis: Analysis): Remark[] {
     .map((each) => {
       const isTaken = each === way;
       const message =
-        `${formatWay(each)} ${isTaken ? "takes" : "would take"} ${formatBytes(takenBytes(each))} for ${batchText(batch)}, more than the ` +
+        `${formatWay(each)} ${isTaken ? "takes" : "would take"} ${formatBytes(takenBytes(each))} for ${formatMany(batch, "example")}, more than the ` +
         `${memoryText(device)}${largestText(each)}. ${formatWay(best)} takes ${formatBytes(takenBytes(best))}.`;
       return remark(analysis, each, isTaken ? "warning" : "information", message, best);
     });
@@ -140,6 +140,3 @@ function fallbackRemarks(shown: Shown, { strategies, fallbacks }: Analysis): Rem
 }
 
 /** `100 examples` */
-export function batchText(batch: number): string {
-  return batch === 1 ? "1 example" : `${formatCount(batch)} examples`;
-}

@@ -149,7 +149,7 @@ describe("what PyTorch itself would do", () => {
       ].join("\n"),
     );
     expect(hover(known.path, [known], 6)).toContain(
-      "- `aten::unfold_backward` (backward) runs as a loop: vmap(jacrev) 1,000 times and jacrev 1,000 times",
+      "- `aten::unfold_backward`, in backward, runs as a loop: vmap(jacrev) 1,000 times and jacrev 1,000 times",
     );
     expect(hover(known.path, [known], 7)).toContain(
       "- `vmap(jacrev)` raises: output with shape [1, 6] doesn't match; take jacrev of the whole batch, which works here",

@@ -7,8 +7,8 @@ import {
   type PytorchError,
   type PytorchFallback,
 } from "../../protocol/pytorch";
-import { formatBytes } from "../../protocol/text";
-import { batchText, memoryText, type Remark } from "./memory";
+import { formatBytes, formatMany } from "../../protocol/text";
+import { memoryText, type Remark } from "./memory";
 import type { Shown } from "./shown";
 
 /** What the user's own PyTorch would do: its loops and errors at their lines, and what does not fit at the model's. */
@@ -36,7 +36,7 @@ function loopText(group: readonly PytorchFallback[], { batch }: Analysis, pytorc
   const here = where === "backward" ? ", in the backward pass of this line" : source === null ? "" : " here";
   const text =
     `PyTorch ${formatPytorch(pytorch)} has no batching rule for ${operation}, and runs it as a loop${here}: ` +
-    `${formatPytorchLoops(group)} for ${batchText(batch)}`;
+    `${formatPytorchLoops(group)} for ${formatMany(batch, "example")}`;
   return [text, ...pytorchFixes(group)].join("; ");
 }
 
@@ -60,7 +60,7 @@ function tooLarge(
   // Rows one by one are the last resort
   const other = fitting.find(({ strategy }) => strategy !== "grad-loop") ?? fitting.at(0);
   const list = large.map(({ strategy, peakBytes }) => `${strategy} takes ${formatBytes(peakBytes)}`).join(" and ");
-  const text = `In PyTorch ${formatPytorch(pytorch)} ${list} for ${batchText(batch)}, more than the ${memoryText(device)}`;
+  const text = `In PyTorch ${formatPytorch(pytorch)} ${list} for ${formatMany(batch, "example")}, more than the ${memoryText(device)}`;
   if (other === undefined) return { text, isAll: true };
   const { strategy, chunk, peakBytes } = other;
   const way = chunk === null ? strategy : `${strategy} with chunk_size=${chunk}`;

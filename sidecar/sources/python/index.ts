@@ -7,7 +7,7 @@ import type { Model } from "../model";
 import type { LoadRequest } from "../tfjs";
 import { loadTorchModel } from "../torch";
 import { discoverInPython, wholesOf, type PythonModel } from "./discover";
-import { runProgram, userPython } from "./program";
+import { runProgram, userPython, type ProgramRequest, type ProgramResult } from "./program";
 
 export { discoverInPython, mayHoldPythonModels, type PythonModel } from "./discover";
 
@@ -24,28 +24,33 @@ export async function loadPythonModel(request: LoadRequest): Promise<Model> {
   const folder = mkdtempSync(join(request.scratch ?? tmpdir(), "kernelscope-python-"));
   try {
     request.onRead?.([file]);
-    const result = await runProgram(python, folder, {
+    const modelOf = async ({ files: imported, note }: ProgramResult): Promise<Model> => {
+      const files = [file, ...imported.filter((each) => each !== file)];
+      request.onRead?.(files);
+      const model = await read(join(folder, "model.pt2"), request, file, source);
+      const notes = note === null ? {} : { notes: [note] };
+      return { ...model, file, export: name, format: "torch-code", source, files, ...notes };
+    };
+    let early: Promise<Model> | null = null;
+    const onExported = (exported: ProgramResult): void => {
+      early = modelOf(exported);
+      // An error is met again when the program has ended
+      early.then(request.onModel, () => undefined);
+    };
+    const asked: ProgramRequest = {
       file,
       export: name,
       inputs: request.inputs,
       seconds: request.timeLimit ?? null,
       probe: request.probe === true && typeof request.batch === "number" ? request.batch : null,
-    });
-    const files = [file, ...result.files.filter((each) => each !== file)];
-    request.onRead?.(files);
-    if (result.error !== null) throw new ModelError(result.error.message, result.error.source);
-    const archive = join(folder, "model.pt2");
-    const model = await read(archive, request, file, source);
-    return {
-      ...model,
-      file,
-      export: name,
-      format: "torch-code",
-      source,
-      files,
-      ...(result.pytorch === null ? {} : { pytorch: result.pytorch }),
-      ...(result.note === null ? {} : { notes: [result.note] }),
     };
+    const result = await runProgram(python, folder, asked, onExported);
+    if (result.error !== null) {
+      request.onRead?.([file, ...result.files]);
+      throw new ModelError(result.error.message, result.error.source);
+    }
+    const model = await (early ?? modelOf(result));
+    return result.pytorch === null ? model : { ...model, pytorch: result.pytorch };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

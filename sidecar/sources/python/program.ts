@@ -40,12 +40,24 @@ export function userPython(option: string | null): string {
   return isWindows ? "python" : "python3";
 }
 
+/** How soon it is seen that the archive is there. */
+const LOOK_MS = 50;
+
 /**
  * Runs the program to its end, in a process of this one's group, which ends with it. What the user's code prints goes to
  * stderr. `folder` is for its files, and holds `model.pt2` when it has succeeded.
+ *
+ * @param onExported told when that is there, before PyTorch is asked what it would do
  */
-export async function runProgram(python: string, folder: string, request: ProgramRequest): Promise<ProgramResult> {
-  writeFileSync(join(folder, "request.json"), JSON.stringify(request));
+export async function runProgram(
+  python: string,
+  folder: string,
+  request: ProgramRequest,
+  onExported: (result: ProgramResult) => void,
+): Promise<ProgramResult> {
+  // An interpreter that is slow to start has the less time left
+  const until = request.seconds === null ? null : Date.now() / 1000 + request.seconds;
+  writeFileSync(join(folder, "request.json"), JSON.stringify({ ...request, until }));
   const child = spawn(python, [PROGRAM, folder], {
     stdio: ["ignore", "pipe", "pipe"],
     // The user's folders stay as they are
@@ -58,6 +70,12 @@ export async function runProgram(python: string, folder: string, request: Progra
       last = (last + text).slice(-2000);
     });
   }
+  const early = join(folder, "exported.json");
+  const looking = setInterval(() => {
+    if (!existsSync(early)) return;
+    clearInterval(looking);
+    onExported(read(early));
+  }, LOOK_MS);
   let how: string;
   try {
     const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
@@ -65,11 +83,28 @@ export async function runProgram(python: string, folder: string, request: Progra
   } catch (error) {
     const { message } = error as Error;
     throw new ModelError(`${python} cannot be started (${message}); give the Python that has PyTorch with --python`);
+  } finally {
+    clearInterval(looking);
   }
   const file = join(folder, "result.json");
-  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as ProgramResult;
+  if (existsSync(file)) return read(file);
   const said = last.trim().split("\n").at(-1)!.trim();
+  const why = `${how}${said === "" ? "" : `: ${said}`}`;
+  if (existsSync(early)) return endedEarly(read(early), why);
   throw new ModelError(
-    `${python} ended without a result (${how}${said === "" ? "" : `: ${said}`}); take out what ends it, or give another Python with --python`,
+    `${python} ended without a result (${why}); take out what ends it, or give another Python with --python`,
   );
+}
+
+function read(file: string): ProgramResult {
+  return JSON.parse(readFileSync(file, "utf8")) as ProgramResult;
+}
+
+/** What PyTorch was asked has ended the process: the model itself is known. */
+function endedEarly(exported: ProgramResult, why: string): ProgramResult {
+  const { pytorch } = exported;
+  if (pytorch === null) return exported;
+  const message = `PyTorch could not be asked everything: its process ended (${why})`;
+  const error = { strategy: null, training: false, message, source: null, fix: null };
+  return { ...exported, pytorch: { ...pytorch, errors: [...pytorch.errors, error] } };
 }

@@ -818,26 +818,32 @@ class Result:
     """Written once, by whoever comes first: the end of all, or of the time."""
 
     def __init__(self, folder):
-        self.path = os.path.join(folder, "result.json")
+        self.folder = folder
         self.lock = threading.Lock()
-        self.known = {}
+        self.is_written = False
+
+    def exported(self, **values):
+        """Says what is known once the archive is there, before PyTorch is asked anything."""
+        self.put("exported.json", values)
 
     def write(self, **values):
         with self.lock:
-            if self.known.get("written"):
-                return
-            self.known.update(values, files=users_files())
-            with open(self.path + ".partial", "w", encoding="utf-8") as file:
-                json.dump(self.known, file)
-            os.replace(self.path + ".partial", self.path)
-            self.known["written"] = True
+            if not self.is_written:
+                self.put("result.json", values)
+                self.is_written = True
+
+    def put(self, name, values):
+        path = os.path.join(self.folder, name)
+        with open(path + ".partial", "w", encoding="utf-8") as file:
+            json.dump(dict(values, files=users_files()), file)
+        os.replace(path + ".partial", path)
 
 
 def unasked(message, source, fix):
     return dict(strategy=None, training=False, message=message, source=source, fix=fix)
 
 
-def end_in_time(result, seconds, state):
+def end_in_time(result, seconds, until, state):
     """Ends the process when its time is over, before others do it, and says which line was running."""
 
     def end():
@@ -859,7 +865,8 @@ def end_in_time(result, seconds, state):
         os._exit(0)
 
     if seconds is not None:
-        timer = threading.Timer(max(seconds - 1, seconds / 2), end)
+        left = until - time.time()
+        timer = threading.Timer(max(left - 1, left / 2), end)
         timer.daemon = True
         timer.start()
 
@@ -869,7 +876,7 @@ def main(folder):
         request = json.load(file)
     result = Result(folder)
     state = {}
-    end_in_time(result, request["seconds"], state)
+    end_in_time(result, request["seconds"], request["until"], state)
     # This script's own folder holds nothing of the user's
     sys.path.pop(0)
     try:
@@ -885,6 +892,7 @@ def main(folder):
         if request["probe"] is not None:
             pytorch = dict(version=torch.__version__, fallbacks=[], strategies=[], errors=[])
             state.update(found=pytorch, note=note)
+            result.exported(error=None, note=note, pytorch=pytorch)
             try:
                 with quiet():
                     Probe(torch, model, inputs, request["probe"], pytorch).run()

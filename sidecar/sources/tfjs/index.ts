@@ -40,6 +40,8 @@ export interface LoadRequest {
   readonly python?: string | null;
   /** Whether the PyTorch of a Python file is asked what it would do with `batch` examples. */
   readonly probe?: boolean;
+  /** Told of the model of a Python file before its PyTorch is asked, which takes a while. */
+  readonly onModel?: (model: Model) => void;
   /** Where another program's files go, which may be large; by default to the system's folder for such. */
   readonly scratch?: string;
   /** Seconds that another program may take to evaluate the model; by default as long as it takes. */

@@ -2,9 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zipSync } from "fflate";
 
-/** A package of the Python extension's API alone (fixtures/python-extension): the extension itself is another's to download. */
-export function packagePythonExtension(folder: string): string {
-  const source = join(import.meta.dirname, "fixtures", "python-extension");
+/** Packages the extension of a folder, a manifest and a few scripts, into another folder. Gives the package's path. */
+export function packageFolder(source: string, folder: string): string {
   const { publisher, name, version } = JSON.parse(readFileSync(join(source, "package.json"), "utf8")) as Record<
     "publisher" | "name" | "version",
     string
@@ -29,7 +28,7 @@ export function packagePythonExtension(folder: string): string {
 </Types>
 `;
   const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-  const file = join(folder, "python.vsix");
+  const file = join(folder, `${name}.vsix`);
   writeFileSync(
     file,
     zipSync({
