@@ -242,6 +242,7 @@ export class Models implements TextListener {
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
     entry.running = controller;
+    entry.isAskingPytorch = false;
     entry.evaluating = EvaluatedFiles.of(await textsOf(entry.dependencies));
     this.changed(path);
     let read: readonly string[] = [path];
@@ -253,6 +254,8 @@ export class Models implements TextListener {
     };
     const isCurrent = (): boolean => entry.running === controller && !this.disposed;
     const asked = this.workers.batchOf(path, exportName);
+    // Somebody waits for it, or has the file open
+    const isUrgent = signal !== undefined || this.open.has(path);
     const succeeded = async ({ traced, milliseconds }: Traced): Promise<void> => {
       const files = this.asOpen(EvaluatedFiles.of(await textsOf([path, ...traced.files])));
       // The settings as they are now: they may have been changed meanwhile
@@ -276,7 +279,7 @@ export class Models implements TextListener {
     };
     try {
       const { signal } = controller;
-      const traced = await this.workers.trace(path, exportName, asked, { signal, onRead, onTraced });
+      const traced = await this.workers.trace(path, exportName, asked, { signal, isUrgent, onRead, onTraced });
       await (early ?? succeeded(traced));
       if (!isCurrent()) return { kind: "cancelled" };
       if (early) entry.pytorchAsked(traced.traced.pytorch);

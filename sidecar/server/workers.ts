@@ -42,6 +42,8 @@ export interface Traced {
 }
 
 interface TraceOptions extends Required<Pick<AskOptions, "signal" | "onRead">> {
+  /** Whether it goes before others that wait for their turn. */
+  readonly isUrgent: boolean;
   readonly onTraced: (traced: Traced) => void;
 }
 
@@ -84,9 +86,9 @@ export class Workers {
     path: string,
     exportName: string | null,
     batch: number,
-    { signal, onRead, onTraced }: TraceOptions,
+    { signal, isUrgent, onRead, onTraced }: TraceOptions,
   ): Promise<Traced> {
-    return this.turns.take(signal, async () => {
+    return this.turns.take(signal, isUrgent, async () => {
       const start = performance.now();
       const timed = (traced: TracedModel): Traced => ({ traced, milliseconds: performance.now() - start });
       const model = { ...this.request(path, exportName, batch), probe: true };

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { withFile } from "../../sidecar/formats/file";
+import { readNpy } from "../../sidecar/formats/npy";
 import { kernelscope, temporaryFolder } from "./kernelscope";
 
 /** Examples from code: the kernel of f(x) = x w is x1 . x2, whatever kind of value the examples are. */
@@ -98,4 +100,25 @@ describe("examples from code", () => {
     expect((await run(file)).err).toMatch(/both\.ts: name what holds the examples, as in .*both\.ts#examples/);
     expect((await run(path("gone.ts#x"))).err).toMatch(/gone\.ts does not exist/);
   });
+});
+
+it("of real digits have kernels that tell their classes apart", async () => {
+  const net = "examples/digits.ts";
+  const out = path("digits.npy");
+  const asked = ["--x1", `${net}#digits`, "--form", "trace", "--out", out, "--json"];
+  const { status, out: printed } = await kernelscope(["ntk", `${net}#model`, ...asked]);
+  expect(status).toBe(0);
+  const report = JSON.parse(printed) as { shape: number[]; spectrum: { centeredAlignment: number } };
+  expect(report.shape).toEqual([100, 100]);
+  // It is about 0 for labels that have nothing to do with the images
+  expect(report.spectrum.centeredAlignment).toBeGreaterThan(0.3);
+  const { data } = withFile(out, readNpy);
+  const mean = (isCounted: (row: number, column: number) => boolean): number => {
+    const entries = Array.from(data, Number).filter((_, at) => isCounted(Math.floor(at / 100), at % 100));
+    return entries.reduce((total, entry) => total + entry, 0) / entries.length;
+  };
+  // 10 of each digit, one after the other
+  const isOfClass = (row: number, column: number): boolean => Math.floor(row / 10) === Math.floor(column / 10);
+  const within = mean((row, column) => row !== column && isOfClass(row, column));
+  expect(within).toBeGreaterThan(1.2 * mean((row, column) => !isOfClass(row, column)));
 });

@@ -32,8 +32,8 @@ export async function analyze(window: EditorWindow, file: string): Promise<void>
 }
 
 /** Waits for a CodeLens, and gives its title. */
-export async function lens(window: EditorWindow, title: RegExp): Promise<string> {
-  await expect.poll(() => window.editor.codeLenses()).toContainEqual(expect.stringMatching(title));
+export async function lens(window: EditorWindow, title: RegExp, options: { timeout?: number } = {}): Promise<string> {
+  await expect.poll(() => window.editor.codeLenses(), options).toContainEqual(expect.stringMatching(title));
   return (await window.editor.codeLenses()).find((each) => title.test(each))!;
 }
 

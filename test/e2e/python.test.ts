@@ -280,7 +280,8 @@ describe.skipIf(python === undefined)("a Python file", () => {
       await window.editor.closeHover();
       await window.editor.goTo(4, 8);
       await window.editor.applyQuickFix("Choose the Python interpreter…");
-      await lens(window, /^Jacobian \[100, 2, 23\] · 17\.97 KiB · fits$/);
+      // Other files' models are evaluated anew, too
+      await lens(window, /^Jacobian \[100, 2, 23\] · 17\.97 KiB · fits$/, { timeout: 150_000 });
     });
 
     it("that was exported opens as its graph", async () => {

@@ -395,6 +395,7 @@ class Net(nn.Module):
       ]);
       // It is asked anew of another number of examples
       await editor.configure({ batch: 7 });
+      await editor.modelWhere(uri, "Net", "to be evaluated anew", ({ activity }) => activity === "evaluating");
       const isOfSeven = (model: ModelState): boolean => isTold(model) && model.analysis?.batch === 7;
       await editor.modelWhere(uri, "Net", "to be told for 7", isOfSeven, 100);
       await editor.request("kernelscope/cancelAnalysis", { model: { uri, export: "Net" } });
