@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -354,11 +354,11 @@ class Net(nn.Module):
   it(
     "stands beside our own figures: the wide residual net takes 30.52 GiB for one array",
     async () => {
-      const uri = await opened("wide_residual.py", null, { WideResidual: { inputs: ["x=N,3,32,32"] } });
+      const text = readFileSync("examples/wide_residual.py", "utf8");
+      const uri = await opened("wide_residual.py", text, { WideResidual: { inputs: ["x=N,3,32,32"] } });
       result(await editor.analyze(uri, "WideResidual"));
       await editor.modelWhere(uri, "WideResidual", "to be planned", ({ planning }) => !planning, 100);
       await answered(uri, "WideResidual");
-      const text = workspace.read("wide_residual.py");
       const hover = (await editor.hover(uri, lineOf(text, "class WideResidual")))!;
       expect(hover).toMatch(
         /^\| `jacrev` \|\s+\| 9\d\.\d\d GiB \| `\[1000, 100, 80, 32, 32\]` 30\.52 GiB \| too large \|$/m,
