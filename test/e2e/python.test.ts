@@ -1,16 +1,23 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageExtension } from "../../scripts/package.mjs";
 import { python } from "../tools";
-import { id, lens, saveAs } from "./kernelscope";
+import { examples, id, lens, saveAs } from "./kernelscope";
 import { keepEvidence, startVSCode, until, type ColorTheme, type EditorWindow, type Problem, type VSCode } from "./lib";
 import { packageFolder } from "./lib/small-extension";
-
-/** Models that users write with them. */
-const nets = join(import.meta.dirname, "..", "python", "nets");
 
 const small = `from torch import nn
 
@@ -28,11 +35,16 @@ class Small(nn.Module):
 /** Python files with PyTorch models, through the user's own PyTorch. */
 describe.skipIf(python === undefined)("a Python file", () => {
   let folder: string;
+  /** The workspace: models that users write with PyTorch, and the example of one. */
+  let nets: string;
   let vscode: VSCode;
   let window: EditorWindow;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "kernelscope-python-e2e-"));
+    nets = join(folder, "nets");
+    cpSync(join(import.meta.dirname, "..", "python", "nets"), nets, { recursive: true });
+    copyFileSync(join(examples, "wide_residual.py"), join(nets, "wide_residual.py"));
     // As much of the Python extension as tells which interpreter is chosen: the extension itself is another's to download
     const python = packageFolder(join(import.meta.dirname, "fixtures", "python-extension"), folder);
     vscode = await startVSCode({ extensions: [await packageExtension(), python] });

@@ -9,49 +9,16 @@ Reads {net: {"parameters": {name: shape}, "fixed": {name: shape}, "inputs": [[sh
 
 import json
 import sys
-import weakref
 from pathlib import Path
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import jacrev, vmap
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "jacobian"))
+# What is shared with other tests stands beside them
+for folder in ("jacobian", "python"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 import torch_nets as nets
-
-
-class Storages(TorchDispatchMode):
-    """Sums the storages that are alive."""
-
-    def __init__(self):
-        super().__init__()
-        self.known = set()
-        self.live = 0
-        self.peak = 0
-
-    def track(self, tensor):
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        if key in self.known:
-            return
-        size = -(-storage.nbytes() // 512) * 512
-        self.known.add(key)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self.release, key, size)
-
-    def release(self, key, size):
-        self.known.discard(key)
-        self.live -= size
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self.track(leaf)
-        return result
+from storages import Storages
 
 
 def dense_relu(p, x, names):
@@ -96,11 +63,8 @@ def wide_residual(p, x):
 
 
 def peak(compute, arguments):
-    storages = Storages()
-    for tensor in arguments:
-        storages.track(tensor)
-    with storages:
-        result = compute()
+    with Storages(arguments) as storages:
+        compute()
     return storages.peak
 
 

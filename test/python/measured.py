@@ -10,49 +10,30 @@ import contextlib
 import json
 import sys
 import warnings
-import weakref
 from pathlib import Path
 
 import torch
 from torch.func import functional_call, jacrev, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from storages import Storages
 
 sys.path.insert(0, str(Path(__file__).parent / "nets"))
 import nets
 import probed
 
 
-class Observed(TorchDispatchMode):
-    def __init__(self, held):
+class Operations(TorchDispatchMode):
+    """Counts operations by their names."""
+
+    def __init__(self):
         super().__init__()
-        self.counts, self.known, self.live, self.peak = {}, set(), 0, 0
-        for tensor in held:
-            self.hold(tensor)
-
-    def hold(self, tensor):
-        storage = tensor.untyped_storage()
-        key = storage.data_ptr(), storage._cdata
-        if key in self.known:
-            return
-        size = (storage.nbytes() + 511) // 512 * 512
-        self.known.add(key)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self.drop, key, size)
-
-    def drop(self, key, size):
-        self.known.discard(key)
-        self.live -= size
+        self.counts = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function._schema.name
         self.counts[name] = self.counts.get(name, 0) + 1
-        result = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self.hold(leaf)
-        return result
+        return function(*args, **(kwargs or {}))
 
 
 def computations(net, x):
@@ -69,13 +50,13 @@ def computations(net, x):
 
 def main(examples):
     warnings.filterwarnings("ignore")
-    looped, held = computations(probed.Loops().eval(), torch.randn(examples, 5, 4))
-    plain, held_plain = computations(nets.Net(4).eval(), torch.randn(examples, 3, 6, 6))
+    looped, _ = computations(probed.Loops().eval(), torch.randn(examples, 5, 4))
+    plain, held = computations(nets.Net(4).eval(), torch.randn(examples, 3, 6, 6))
     told = {}
     for strategy in looped:
-        with Observed(held) as operations, contextlib.redirect_stdout(sys.stderr):
+        with Operations() as operations, contextlib.redirect_stdout(sys.stderr):
             looped[strategy]()
-        with Observed(held_plain) as storages, contextlib.redirect_stdout(sys.stderr):
+        with Storages(held) as storages, contextlib.redirect_stdout(sys.stderr):
             plain[strategy]()
         told[strategy] = {"counts": operations.counts, "peakBytes": storages.peak}
     print(json.dumps(told))

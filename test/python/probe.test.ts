@@ -16,17 +16,19 @@ import { python } from "../tools";
 /** What the user's own PyTorch is asked of a Python file's model, beside what it does. */
 
 const TIMEOUT = 300_000;
+/** Of the files that are named without one. */
 const folder = resolve("test/python/nets");
+const wideResidual = resolve("examples/wide_residual.py");
 
 function lineOf(file: string, text: string, inClass = ""): number {
-  const lines = readFileSync(`${folder}/${file}`, "utf8").split("\n");
+  const lines = readFileSync(resolve(folder, file), "utf8").split("\n");
   const start = lines.findIndex((line) => line.includes(`class ${inClass}`));
   return lines.findIndex((line, index) => index > start && line.includes(text)) + 1;
 }
 
 function probed(file: string, name: string, input: string, batch: number): Promise<Model> {
   const inputs = [parseInputOption(input)];
-  return loadModel({ file: `${folder}/${file}`, export: name, inputs, batch, python, probe: true });
+  return loadModel({ file: resolve(folder, file), export: name, inputs, batch, python, probe: true });
 }
 
 describe.skipIf(python === undefined)("PyTorch itself", () => {
@@ -235,7 +237,7 @@ describe.skipIf(python === undefined)("the wide residual net in PyTorch, 100 exa
   const batch = 100;
   let model: Model;
   beforeAll(async () => {
-    model = await probed("wide_residual.py", "WideResidual", "x=N,3,32,32", batch);
+    model = await probed(wideResidual, "WideResidual", "x=N,3,32,32", batch);
   }, TIMEOUT);
 
   it("needs 30.52 GiB for one array of jacrev, at the lines of the blocks that it is of", () => {
@@ -244,8 +246,8 @@ describe.skipIf(python === undefined)("the wide residual net in PyTorch, 100 exa
       ({ strategy, chunk }) => strategy === "jacrev" && chunk === null,
     )!;
     expect(fits).toBe(false);
-    const line = (text: string): number => lineOf("wide_residual.py", text);
-    const placed = { bytes: 32_768_000_000, source: { file: `${folder}/wide_residual.py` } };
+    const line = (text: string): number => lineOf(wideResidual, text);
+    const placed = { bytes: 32_768_000_000, source: { file: wideResidual } };
     // The cotangent of what the wide block makes, where the next one takes it, and within the wide block itself
     expect(largest).toMatchObject({ ...placed, operation: "add", source: { line: line("self.conv_a(x)") } });
     expect(largest!.callers.map((caller) => caller.line)).toEqual([line("self.half_1(x)")]);

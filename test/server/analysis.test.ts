@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Editor, failure, result } from "./editor";
 import { coupled, plainFunction, takingLong, twoLayers } from "./models";
-import { startSidecar, until, Workspace, type Sidecar } from "./sidecar";
+import { shareSidecar } from "./shared-sidecar";
+import { until, type Sidecar, type Workspace } from "./sidecar";
 
 /** From a file that is opened to what is shown beside its code, and how that follows edits, saves and settings. */
 
@@ -9,23 +10,10 @@ let sidecar: Sidecar;
 let editor: Editor;
 let workspace: Workspace;
 
-beforeAll(async () => {
-  sidecar = await startSidecar();
-});
-
-afterAll(async () => {
-  await sidecar.end();
-  expect(sidecar.errors()).not.toMatch(/^\s+at /m);
-});
-
-beforeEach(() => {
-  workspace = new Workspace();
-});
-
-afterEach(() => {
-  editor.leave();
-  workspace.remove();
-});
+shareSidecar(
+  (shared) => ({ sidecar, workspace } = shared),
+  () => editor,
+);
 
 /** Writes and opens a file, in an editor with these settings. */
 async function opened(

@@ -16,7 +16,6 @@ afterAll(() => workspace.remove());
 afterEach(async () => {
   await sidecar.end();
   expect(sidecar.errors()).not.toMatch(/^\s+at /m);
-  await until("the sidecar's processes to end", () => sidecar.processes().length === 0);
 });
 
 const slow = 'import * as tf from "@tensorflow/tfjs";\nfor (;;);\nexport const model = tf.sequential();\n';

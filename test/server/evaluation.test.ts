@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
 import type { Settings } from "../../sidecar/protocol/messages";
 import { Editor, failure, result } from "./editor";
 import { endless, takingLong, twoLayers } from "./models";
-import { startSidecar, until, Workspace, type Sidecar } from "./sidecar";
+import { shareSidecar } from "./shared-sidecar";
+import { until, type Sidecar, type Workspace } from "./sidecar";
 
 /** Evaluations that take long, are given up, or go wrong: the editor is told why and where, and goes on. */
 
@@ -11,24 +12,10 @@ let sidecar: Sidecar;
 let editor: Editor;
 let workspace: Workspace;
 
-beforeAll(async () => {
-  sidecar = await startSidecar();
-});
-
-afterAll(async () => {
-  await sidecar.end();
-  await until("the sidecar's processes to end", () => sidecar.processes().length === 0);
-});
-
-beforeEach(() => {
-  workspace = new Workspace();
-});
-
-afterEach(async () => {
-  editor.leave();
-  workspace.remove();
-  await until("workers to end", () => sidecar.workers().length === 0);
-});
+shareSidecar(
+  (shared) => ({ sidecar, workspace } = shared),
+  () => editor,
+);
 
 async function opened(text: string, settings: Partial<Settings> = {}): Promise<string> {
   workspace.write("net.ts", text);

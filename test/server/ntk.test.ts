@@ -34,7 +34,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await sidecar.end();
-  await until("the sidecar's processes to end", () => sidecar.processes().length === 0);
   workspace.remove();
 });
 

@@ -1,12 +1,13 @@
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { CancellationTokenSource } from "vscode-languageserver/node";
 import type { ModelOptions, ModelState, Settings } from "../../sidecar/protocol/messages";
 import { python } from "../tools";
 import { Editor, failure, result } from "./editor";
-import { startSidecar, until, Workspace, type Sidecar } from "./sidecar";
+import { shareSidecar } from "./shared-sidecar";
+import { startSidecar, until, type Sidecar, type Workspace } from "./sidecar";
 
 /** Python files in the editor: found from their text, evaluated by the user's own Python, kept up to date. */
 
@@ -16,28 +17,15 @@ let sidecar: Sidecar;
 let editor: Editor;
 let workspace: Workspace;
 /** Where the sidecar's temporary files are. */
-let temporary: string;
+const temporary = mkdtempSync(join(tmpdir(), "kernelscope-temporary-"));
 
-beforeAll(async () => {
-  temporary = mkdtempSync(join(tmpdir(), "kernelscope-temporary-"));
-  sidecar = await startSidecar({ TMPDIR: temporary });
-});
-
-afterAll(async () => {
-  await sidecar.end();
-  await until("the sidecar's processes to end", () => sidecar.processes().length === 0);
-  rmSync(temporary, { recursive: true });
-});
-
-beforeEach(() => {
-  workspace = new Workspace();
-});
-
-afterEach(async () => {
-  editor.leave();
-  workspace.remove();
-  await until("workers to end", () => sidecar.workers().length === 0);
-});
+// Hooks at the end run last to first: the sidecar has ended when its temporary files are removed
+afterAll(() => rmSync(temporary, { recursive: true }));
+shareSidecar(
+  (shared) => ({ sidecar, workspace } = shared),
+  () => editor,
+  { TMPDIR: temporary },
+);
 
 const small = `import torch
 from torch import nn
@@ -366,11 +354,11 @@ class Net(nn.Module):
   it(
     "stands beside our own figures: the wide residual net takes 30.52 GiB for one array",
     async () => {
-      const uri = await opened("wide_residual.py", null, { WideResidual: { inputs: ["x=N,3,32,32"] } });
+      const text = readFileSync("examples/wide_residual.py", "utf8");
+      const uri = await opened("wide_residual.py", text, { WideResidual: { inputs: ["x=N,3,32,32"] } });
       result(await editor.analyze(uri, "WideResidual"));
       await editor.modelWhere(uri, "WideResidual", "to be planned", ({ planning }) => !planning, 100);
       await answered(uri, "WideResidual");
-      const text = workspace.read("wide_residual.py");
       const hover = (await editor.hover(uri, lineOf(text, "class WideResidual")))!;
       expect(hover).toMatch(
         /^\| `jacrev` \|\s+\| 9\d\.\d\d GiB \| `\[1000, 100, 80, 32, 32\]` 30\.52 GiB \| too large \|$/m,

@@ -1,13 +1,14 @@
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Settings } from "../../sidecar/protocol/messages";
 import { writeDigits } from "../onnx/digits";
 import { python } from "../tools";
 import { exported, type Exported } from "../torch/archives";
 import { Editor, failure, result } from "./editor";
-import { startSidecar, until, Workspace, type Sidecar } from "./sidecar";
+import { shareSidecar } from "./shared-sidecar";
+import { until, type Sidecar, type Workspace } from "./sidecar";
 
 /** Models that are files of bytes: found, read and kept up to date without ever being a document of the editor. */
 
@@ -15,23 +16,10 @@ let sidecar: Sidecar;
 let editor: Editor;
 let workspace: Workspace;
 
-beforeAll(async () => {
-  sidecar = await startSidecar();
-});
-
-afterAll(async () => {
-  await sidecar.end();
-  expect(sidecar.errors()).not.toMatch(/^\s+at /m);
-});
-
-beforeEach(() => {
-  workspace = new Workspace();
-});
-
-afterEach(() => {
-  editor.leave();
-  workspace.remove();
-});
+shareSidecar(
+  (shared) => ({ sidecar, workspace } = shared),
+  () => editor,
+);
 
 async function connect(settings: Partial<Settings> = {}): Promise<void> {
   editor = await Editor.connect(sidecar, settings);

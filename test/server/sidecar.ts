@@ -23,7 +23,7 @@ export interface Sidecar {
   readonly ended: Promise<number | NodeJS.Signals>;
   /** Connects as the extension does, with the token. */
   connect(): Promise<WebSocket>;
-  /** Ends it as an editor that has gone does: its standard input ends. */
+  /** Ends it as an editor that has gone does: its standard input ends. Waits until nothing that it started is left. */
   end(): Promise<void>;
 }
 
@@ -56,6 +56,7 @@ export async function startSidecar(env: NodeJS.ProcessEnv = {}): Promise<Sidecar
     async end() {
       child.stdin.end();
       await ended;
+      await until("the sidecar's processes to end", () => processes().length === 0);
     },
   };
 }

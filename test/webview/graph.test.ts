@@ -1,9 +1,9 @@
 import axe, { type AxeResults } from "axe-core";
-import type { Browser, Locator } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Locator } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import type { Outline } from "../../sidecar/protocol/outline";
 import type { PanelState } from "../../sidecar/protocol/panel";
-import { executable, launch } from "./browser";
+import { executable, launch, opener } from "./browser";
 import { manyBlocks, smallOutline } from "./outlines";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
 import { digits, stateOf } from "./states";
@@ -11,14 +11,7 @@ import { themes } from "./themes";
 
 /** The view of a model's graph, which the editor of its file shows first. */
 
-let browser: Browser;
-const opened: PanelPage[] = [];
-
-async function open(options?: PanelOptions): Promise<PanelPage> {
-  const panel = await openPanel(browser, options);
-  opened.push(panel);
-  return panel;
-}
+const open = opener(launch, openPanel);
 
 const state = (change: Parameters<typeof stateOf>[1] = {}): PanelState =>
   stateOf(digits, { place: "editor", ...change });
@@ -41,16 +34,6 @@ const rows = ({ page }: PanelPage): Locator => page.locator(".outline-rows [role
 const names = async (panel: PanelPage): Promise<string[]> => rows(panel).locator(".row-name").allInnerTexts();
 
 describe.skipIf(executable === undefined)("the graph", () => {
-  beforeAll(async () => {
-    browser = await launch();
-  });
-  afterAll(() => browser.close());
-  afterEach(async () => {
-    const panels = opened.splice(0);
-    await Promise.all(panels.map(({ page }) => page.close()));
-    expect(panels.flatMap(({ complaints }) => complaints)).toEqual([]);
-  });
-
   test("is what the editor shows first, and the panel second", async () => {
     const { page } = await openOutline();
     expect(await page.getByRole("tab").allInnerTexts()).toEqual([

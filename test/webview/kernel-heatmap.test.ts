@@ -1,22 +1,15 @@
 import axe, { type AxeResults } from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import type { KernelTileRequest } from "../../sidecar/protocol/ntk";
 import { divergingTable, sequentialTable, tableSize } from "../../webview/kernel/colours";
 import { formatValue, positionOf, scaleFor } from "../../webview/kernel/scale";
-import { executable } from "./browser";
+import { executable, opener } from "./browser";
 import { launchWith, openKernelPage, type KernelPage, type KernelPageOptions } from "./kernel-page";
 import { syntheticSource } from "./synthetic-kernel";
 import { themes } from "./themes";
 
-let browser: Browser;
-const opened: KernelPage[] = [];
-
-async function open(options?: KernelPageOptions, on = browser): Promise<KernelPage> {
-  const kernelPage = await openKernelPage(on, options);
-  opened.push(kernelPage);
-  return kernelPage;
-}
+const open = opener(() => launchWith(true), openKernelPage);
 
 /** A heatmap of 60 x 60 pairs, where the stage is 396 pixels wide and a pair 6.6. */
 async function openHeatmap(call: string, options?: KernelPageOptions): Promise<KernelPage> {
@@ -55,16 +48,6 @@ const viewport = (page: Page): Promise<{ row: number; column: number; zoom: numb
   page.evaluate("gaze.now.viewport");
 
 describe.skipIf(executable === undefined)("heatmaps", () => {
-  beforeAll(async () => {
-    browser = await launchWith(true);
-  });
-  afterAll(() => browser.close());
-  afterEach(async () => {
-    const pages = opened.splice(0);
-    await Promise.all(pages.map(({ page }) => page.close()));
-    expect(pages.flatMap(({ complaints }) => complaints)).toEqual([]);
-  });
-
   describe.each([
     ["linear", false, false],
     ["log", true, false],
@@ -332,13 +315,14 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
 
   test("without WebGL2 a sentence says so", async () => {
     const without = await launchWith(false);
-    const { page, settled } = await open({}, without);
+    const { page, settled, complaints } = await openKernelPage(without);
     await page.evaluate(`showHeatmap({})`);
     await settled();
     expect(await page.innerText(".kernel-stage")).toBe(
       "Heatmaps are drawn with WebGL2, which this window does not have: turn on hardware acceleration, or read the table of entries instead.",
     );
     await without.close();
+    expect(complaints).toEqual([]);
   });
 
   test("it is exported as a PNG with axes and legend", async () => {

@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { chromium as launcher, type Browser, type Page } from "playwright-core";
+import { chromium as launcher, type Browser } from "playwright-core";
 import { panelHtml } from "../../extension/panel-html";
-import { executable } from "./browser";
+import { complaintsOf, executable, type Opened } from "./browser";
 import { themes, type Theme } from "./themes";
 
 /** Pictures of kernels in a plain browser, under the panel's own content security policy. */
@@ -11,10 +11,7 @@ import { themes, type Theme } from "./themes";
 const origin = "https://panel.test";
 const root = join(import.meta.dirname, "../..");
 
-export interface KernelPage {
-  readonly page: Page;
-  /** What the browser complained of: blocked by the content security policy, missing, or thrown. */
-  readonly complaints: string[];
+export interface KernelPage extends Opened {
   /** Leaves a picture in test-artifacts/. */
   readonly screenshot: (name: string) => Promise<void>;
   /** Waits until everything that is in view has come and has been drawn. */
@@ -64,12 +61,7 @@ export async function openKernelPage(
     deviceScaleFactor: density,
     hasTouch: touch,
   });
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    // Reading pixels back is slow, as the driver says, and only tests do it
-    if (message.type() !== "log" && !message.text().includes("GPU stall")) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  const complaints = complaintsOf(page);
   const html = panelHtml({
     title: "Kernels",
     nonce: "c2VjcmV0",

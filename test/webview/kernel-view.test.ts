@@ -1,18 +1,16 @@
 import axe, { type AxeResults } from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { formatValue } from "../../webview/kernel/scale";
-import { executable } from "./browser";
+import { executable, opener } from "./browser";
 import { launchWith, openKernelPage, type KernelPage, type KernelPageOptions } from "./kernel-page";
 import { syntheticSource } from "./synthetic-kernel";
 import { themes } from "./themes";
 
-let browser: Browser;
-const opened: KernelPage[] = [];
+const open = opener(() => launchWith(true), openKernelPage);
 
 async function openView(call: string, options: KernelPageOptions = {}): Promise<KernelPage> {
-  const kernelPage = await openKernelPage(browser, { width: 1100, height: 900, ...options });
-  opened.push(kernelPage);
+  const kernelPage = await open({ width: 1100, height: 900, ...options });
   await kernelPage.page.evaluate(`showView(${call})`);
   await kernelPage.settled();
   return kernelPage;
@@ -25,16 +23,6 @@ async function violations(page: Page): Promise<unknown[]> {
 }
 
 describe.skipIf(executable === undefined)("the view of kernels", () => {
-  beforeAll(async () => {
-    browser = await launchWith(true);
-  });
-  afterAll(() => browser.close());
-  afterEach(async () => {
-    const pages = opened.splice(0);
-    await Promise.all(pages.map(({ page }) => page.close()));
-    expect(pages.flatMap(({ complaints }) => complaints)).toEqual([]);
-  });
-
   describe.each(Object.keys(themes) as (keyof typeof themes)[])(
     "looks as it should, and is for everyone: %s",
     (name) => {

@@ -1,9 +1,8 @@
 import axe, { type AxeResults } from "axe-core";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { KernelInfo } from "../../sidecar/protocol/ntk";
 import type { FromPanel } from "../../sidecar/protocol/panel";
-import { executable } from "./browser";
+import { executable, opener } from "./browser";
 import { launchWith } from "./kernel-page";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
 import { digits, model, stateOf } from "./states";
@@ -12,8 +11,7 @@ import { themes } from "./themes";
 
 /** The panel's view of kernels: what it asks the extension, and what it makes of the answers. */
 
-let browser: Browser;
-const opened: PanelPage[] = [];
+const openPage = opener(() => launchWith(true), openPanel);
 
 const whole: KernelInfo = {
   ...syntheticSource({ count: 12 }).info,
@@ -25,8 +23,7 @@ const part: KernelInfo = { ...whole, id: "part", part: { of: "whole", parameter:
 const other: KernelInfo = { ...whole, id: "other", title: "digits.ts#model, 12 random examples" };
 
 async function open(options: PanelOptions, ...kernels: KernelInfo[]): Promise<PanelPage> {
-  const panel = await openPanel(browser, { ...options, memory: { model, view: "ntk" } });
-  opened.push(panel);
+  const panel = await openPage({ ...options, memory: { model, view: "ntk" } });
   await panel.send({ type: "kernels", kernels });
   await panel.show(stateOf(digits));
   return panel;
@@ -74,17 +71,6 @@ async function answerTo({
 }
 
 describe.skipIf(executable === undefined)("the panel's kernels", () => {
-  beforeAll(async () => {
-    browser = await launchWith(true);
-  });
-  afterAll(() => browser.close());
-  afterEach(async () => {
-    const pages = opened.splice(0);
-    await Promise.all(pages.map(({ page }) => page.close()));
-    // Reading pixels back is slow, as the driver says, and only tests do it
-    expect(pages.flatMap(({ complaints }) => complaints).filter((text) => !text.includes("GPU stall"))).toEqual([]);
-  });
-
   test("are asked about, by id, and drawn", async () => {
     const panel = await open({}, whole);
     const asked = await panel.said();

@@ -1,10 +1,10 @@
 import axe, { type AxeResults } from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import type { PytorchAnalysis } from "../../sidecar/protocol/analysis";
 import type { MemoryPlan } from "../../sidecar/protocol/messages";
 import type { FromPanel } from "../../sidecar/protocol/panel";
-import { executable, launch } from "./browser";
+import { executable, launch, opener } from "./browser";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
 import {
   analysisOf,
@@ -19,14 +19,9 @@ import {
 } from "./states";
 import { themes } from "./themes";
 
-let browser: Browser;
-const opened: PanelPage[] = [];
-
-async function open(options: PanelOptions = {}): Promise<PanelPage> {
-  const panel = await openPanel(browser, { height: 1600, memory: { model, view: "memory" }, ...options });
-  opened.push(panel);
-  return panel;
-}
+const open = opener(launch, (browser, options: PanelOptions = {}) =>
+  openPanel(browser, { height: 1600, memory: { model, view: "memory" }, ...options }),
+);
 
 const state = (...[analysis, change]: Partial<Parameters<typeof stateOf>>): ReturnType<typeof stateOf> =>
   stateOf(analysis ?? digits, { device: devices[0], devices, ...change });
@@ -71,16 +66,6 @@ function slide(page: Page, at: number): Promise<void> {
 }
 
 describe.skipIf(executable === undefined)("the memory view", () => {
-  beforeAll(async () => {
-    browser = await launch();
-  });
-  afterAll(() => browser.close());
-  afterEach(async () => {
-    const panels = opened.splice(0);
-    await Promise.all(panels.map(({ page }) => page.close()));
-    expect(panels.flatMap(({ complaints }) => complaints)).toEqual([]);
-  });
-
   test("asks when it is shown, once, and again when what it is of has changed", async () => {
     const panel = await open({ memory: { model, view: "overview" } });
     await panel.show(state());

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { panelHtml } from "../../extension/panel-html";
 import type { FromPanel, PanelMemory, PanelState, ToPanel } from "../../sidecar/protocol/panel";
+import { complaintsOf, type Opened } from "./browser";
 import { themes, type Theme } from "./themes";
 
 /** The built page in a plain browser, with stand-ins for what VS Code's webview gives it. */
@@ -10,10 +11,7 @@ import { themes, type Theme } from "./themes";
 const origin = "https://panel.test";
 const dist = join(import.meta.dirname, "../../dist");
 
-export interface PanelPage {
-  readonly page: Page;
-  /** What the browser complained of: blocked by the content security policy, missing, or thrown. */
-  readonly complaints: string[];
+export interface PanelPage extends Opened {
   readonly send: (message: ToPanel) => Promise<void>;
   readonly show: (state: PanelState) => Promise<void>;
   /** What the page has said since the last time. */
@@ -34,11 +32,7 @@ export async function openPanel(
   { theme = themes.dark, width = 900, height = 900, memory }: PanelOptions = {},
 ): Promise<PanelPage> {
   const page = await browser.newPage({ viewport: { width, height }, reducedMotion: "reduce" });
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() !== "log") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  const complaints = complaintsOf(page);
   const html = panelHtml({
     title: "digits.ts#model",
     nonce: "c2VjcmV0",

@@ -1,23 +1,15 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import axe, { type AxeResults } from "axe-core";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Analysis } from "../../sidecar/protocol/analysis";
 import type { PanelView } from "../../sidecar/protocol/panel";
-import { executable, launch } from "./browser";
+import { executable, launch, opener } from "./browser";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
 import { devices, digits, digitsStrategies, manyParameters, model, runs, stateOf } from "./states";
 import { themes } from "./themes";
 
-let browser: Browser;
-const opened: PanelPage[] = [];
-
-async function open(options?: PanelOptions): Promise<PanelPage> {
-  const panel = await openPanel(browser, options);
-  opened.push(panel);
-  return panel;
-}
+const open = opener(launch, openPanel);
 
 /** A panel that shows the model `digits`, and has said so. */
 async function openDigits(options?: PanelOptions): Promise<PanelPage> {
@@ -28,17 +20,6 @@ async function openDigits(options?: PanelOptions): Promise<PanelPage> {
 }
 
 describe.skipIf(executable === undefined)("the panel", () => {
-  beforeAll(async () => {
-    browser = await launch();
-  });
-  afterAll(() => browser.close());
-  // Nothing may be blocked by the content security policy, missing, or thrown: whatever a test does
-  afterEach(async () => {
-    const panels = opened.splice(0);
-    await Promise.all(panels.map(({ page }) => page.close()));
-    expect(panels.flatMap(({ complaints }) => complaints)).toEqual([]);
-  });
-
   test("says that it listens, and shows nothing before it has a state", async () => {
     const { page, said } = await open();
     expect(await said()).toEqual([{ type: "ready" }]);
