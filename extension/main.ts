@@ -32,6 +32,7 @@ let store: Store | undefined;
 
 /** Wires the features. The sidecar is started when a file with a model is opened, or a command or view wants it. */
 export function activate(context: vscode.ExtensionContext): void {
+  const start = performance.now();
   const log = vscode.window.createOutputChannel("Kernelscope", { log: true });
   const known = new Store(context.storageUri);
   store = known;
@@ -95,6 +96,7 @@ export function activate(context: vscode.ExtensionContext): void {
     activateRunsView(app),
   );
   vscode.workspace.textDocuments.forEach(startFor);
+  log.info(`activated in ${(performance.now() - start).toFixed(1)} ms`);
 }
 
 export async function deactivate(): Promise<void> {
