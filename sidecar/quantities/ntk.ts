@@ -5,6 +5,7 @@ import { isFloat, range, sizeOf, type DType, type Shape } from "../graph/types";
 import {
   add,
   concatenate,
+  convert,
   eye,
   full,
   mul,
@@ -74,9 +75,10 @@ export interface NtkGraph {
   readonly ways: readonly Way[];
 }
 
-/** @param graph of one example, without a batch axis */
-export function ntkGraph(graph: Graph, options: NtkOptions): NtkGraph {
+/** @param model of one example, without a batch axis */
+export function ntkGraph(model: Graph, options: NtkOptions): NtkGraph {
   const { form, rows, columns } = options;
+  const graph = inOneType(model);
   const outputs = differentiable(graph);
   const size = outputs.reduce((total, index) => total + sizeOf(graph.outputs[index].shape), 0);
   if (size === 0) throw new ModelError("the model has no floating-point output, so there is no kernel");
@@ -233,7 +235,10 @@ function products(builder: Builder, setting: Setting): Emitted {
   const dtype = graph.outputs[setting.outputs[0]].dtype;
   const n2 = columns ?? rows;
   const layout = { full: [rows, size, n2 * size], diagonal: [size, rows, n2], trace: [rows, n2] }[form];
-  const sum = parts.reduce<Value | null>((total, part) => (total === null ? part : add(builder, total, part)), null);
+  // Parameters may be of other types than what comes out
+  const sum = parts
+    .map((part) => convert(builder, part, dtype))
+    .reduce<Value | null>((total, part) => (total === null ? part : add(builder, total, part)), null);
   const kernel = finishForm(builder, setting, sum ?? full(builder, layout, dtype, 0));
   return {
     kernel,
@@ -307,7 +312,7 @@ function normsOf(
   const rows = leaves.map((_, leaf) => known.get(leaf) ?? full(builder, [count], dtype, 0));
   return concatenate(
     builder,
-    rows.map((row) => reshape(builder, row, [1, count])),
+    rows.map((row) => reshape(builder, convert(builder, row, dtype), [1, count])),
     0,
   );
 }
@@ -390,6 +395,21 @@ function basis(builder: Builder, { graph, outputs, size }: Setting): Value[] {
     at += sizeOf(shape);
     return reshape(builder, columns, [size, ...shape]);
   });
+}
+
+/** With all floating-point outputs in the widest type among them, which is the kernel's. */
+function inOneType(graph: Graph): Graph {
+  const types = new Set(differentiable(graph).map((index) => graph.outputs[index].dtype));
+  if (types.size <= 1) return graph;
+  const equations = [...graph.equations];
+  const outputs = graph.outputs.map((output) => {
+    if (output.dtype !== "float32") return output;
+    const converted: Value = { shape: output.shape, dtype: "float64" };
+    const attributes = { dtype: "float64" };
+    equations.push({ primitive: "convert", inputs: [output], attributes, outputs: [converted], source: null });
+    return converted;
+  });
+  return { ...graph, equations, outputs };
 }
 
 function differentiable(graph: Graph): number[] {

@@ -121,4 +121,16 @@ describe("all methods agree", () => {
     const graph = builder.build({ inputs, parameters, outputs });
     await expectAgreement(graph, generator(3), { form: "full", trace: "sum", twoSets: true });
   });
+
+  it("where parameters and outputs are of different types", async () => {
+    const builder = newBuilder();
+    const inputs = [argument("x", [5], "float32")];
+    const parameters = [argument("w", [5, 4], "float32"), argument("v", [4, 3], "float64")];
+    const [w, v] = parameters.map(({ value }) => value);
+    const hidden = ops.tanh(builder, ops.dotGeneral(builder, inputs[0].value, w, [[0], [0]]));
+    const wide = ops.convert(builder, hidden, "float64");
+    const outputs = [hidden, ops.dotGeneral(builder, wide, v, [[0], [0]])];
+    const graph = builder.build({ inputs, parameters, outputs });
+    for (const form of ntkForms) await expectAgreement(graph, generator(3), { form, trace: "sum", twoSets: true });
+  });
 });
