@@ -14,6 +14,8 @@ import { npyHeader } from "./npy";
 export interface KernelLayout {
   /** [N1, N2, ...] */
   readonly shape: Shape;
+  /** As the model's outputs. */
+  readonly dtype: KernelType;
   /** Examples of a tile's side: the last tiles of a row and column may have fewer. */
   readonly tile: number;
   /** Names of the parameters whose parts are measured; empty where none is. */
@@ -22,12 +24,16 @@ export interface KernelLayout {
   readonly fingerprint: string;
 }
 
+export type KernelType = "float32" | "float64";
+
+export type KernelData = Float32Array | Float64Array;
+
 export interface KernelTileData {
   readonly row: number;
   readonly column: number;
   /** [rows, columns, ...] */
   readonly shape: Shape;
-  readonly data: Float32Array;
+  readonly data: KernelData;
   readonly norms: Float32Array | null;
 }
 
@@ -37,7 +43,7 @@ export class KernelStore {
   private constructor(
     readonly folder: string,
     readonly layout: KernelLayout,
-    private readonly kernel: zarr.Array<"float32", Store>,
+    private readonly kernel: zarr.Array<KernelType, Store>,
     private readonly norms: zarr.Array<"float32", Store> | null,
   ) {}
 
@@ -46,7 +52,7 @@ export class KernelStore {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const store = storeIn(folder);
-    const { shape, tile, parameters } = layout;
+    const { shape, dtype, tile, parameters } = layout;
     const [rows, columns] = tilesOf(layout);
     if (parameters.length > 0) {
       await zarr.create(zarr.root(store).resolve("/norms"), {
@@ -60,7 +66,7 @@ export class KernelStore {
     await zarr.create(zarr.root(store).resolve("/kernel"), {
       shape: [...shape],
       chunkShape: [tile, tile, ...shape.slice(2)],
-      dtype: "float32",
+      dtype,
       fillValue: NaN,
       dimensionNames: ["x1", "x2", "output", "output'"].slice(0, shape.length),
     });
@@ -79,7 +85,8 @@ export class KernelStore {
       if (fingerprint !== null && layout.fingerprint !== fingerprint) return null;
       const kernel = await zarr.open(root.resolve("/kernel"), { kind: "array" });
       const norms = layout.parameters.length === 0 ? null : await zarr.open(root.resolve("/norms"), { kind: "array" });
-      if (!kernel.is("float32") || (norms !== null && !norms.is("float32"))) return null;
+      const isKernel = kernel.is("float32") || kernel.is("float64");
+      if (!isKernel || kernel.dtype !== layout.dtype || (norms !== null && !norms.is("float32"))) return null;
       return new KernelStore(folder, layout, kernel, norms);
     } catch {
       // Cut off while it was made, or not of our making: it is made anew
@@ -152,13 +159,13 @@ export class KernelStore {
 
   /** The whole kernel as a .npy file, a row of tiles at a time. */
   async writeNpy(write: (bytes: Uint8Array) => void): Promise<void> {
-    const { shape } = this.layout;
-    write(npyHeader({ shape, dtype: "float32" }));
+    const { shape, dtype } = this.layout;
+    write(npyHeader({ shape, dtype }));
     const [rows, columns] = this.tiles;
     const entry = sizeOf(shape.slice(2));
     for (let row = 0; row < rows; row++) {
       const { count } = this.span(0, row);
-      const band = new Float32Array(count * shape[1] * entry);
+      const band = newNumbers(dtype, count * shape[1] * entry);
       for (let column = 0; column < columns; column++) {
         const span = this.span(1, column);
         const { data } = await this.read(row, column);
@@ -180,13 +187,17 @@ function tilesOf({ shape, tile }: KernelLayout): [number, number] {
   return [Math.ceil(shape[0] / tile), Math.ceil(shape[1] / tile)];
 }
 
+export function newNumbers(dtype: KernelType, size: number): KernelData {
+  return dtype === "float32" ? new Float32Array(size) : new Float64Array(size);
+}
+
 /** The beginnings of some rows of numbers, side by side; of whole rows without a copy. */
 function firstOf(
-  data: Float32Array,
+  data: KernelData,
   { rows, length, stride }: { readonly rows: number; readonly length: number; readonly stride: number },
-): Float32Array {
+): KernelData {
   if (length === stride) return data.subarray(0, rows * length);
-  const first = new Float32Array(rows * length);
+  const first = data instanceof Float32Array ? new Float32Array(rows * length) : new Float64Array(rows * length);
   for (let row = 0; row < rows; row++) first.set(data.subarray(row * stride, row * stride + length), row * length);
   return first;
 }

@@ -1,4 +1,4 @@
-import { bytesOf, type Shape } from "../graph/types";
+import { bytesOf } from "../graph/types";
 import type { Graph } from "../graph/graph";
 import { ntkGraph, type NtkForm, type NtkGraph, type NtkMethod } from "../quantities/ntk";
 import { plan, type Plan } from "./plan";
@@ -134,7 +134,7 @@ export function* planningTiles(
 function excessOf({ plan: own, workspaceBytes, seconds, made }: NtkPlan, place: Place): number {
   const taken = own.peakBytes + workspaceBytes;
   const memory = taken <= roomOf(place) ? 0 : taken / Math.max(0, roomOf(place));
-  return Math.max(memory, seconds / LONGEST_TILE_S, resultBytes(made.shape) / LARGEST_TILE);
+  return Math.max(memory, seconds / LONGEST_TILE_S, resultBytes(made) / LARGEST_TILE);
 }
 
 /**
@@ -150,6 +150,6 @@ function roomOf({ memoryBytes, reservedBytes }: Place): number {
   return memoryBytes - reservedBytes;
 }
 
-function resultBytes(shape: Shape): number {
-  return bytesOf({ shape, dtype: "float32" });
+function resultBytes({ graph, shape }: Pick<NtkGraph, "graph" | "shape">): number {
+  return bytesOf({ shape, dtype: graph.outputs[0].dtype });
 }

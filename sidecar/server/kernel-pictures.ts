@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { KernelStore } from "../formats/kernel-store";
+import type { KernelData, KernelStore } from "../formats/kernel-store";
 import { ModelError } from "../graph/errors";
 import { sizeOf } from "../graph/types";
 import type { KernelRange, KernelView, NtkForm, TraceKind } from "../protocol/ntk";
@@ -129,7 +129,7 @@ export class KernelPictures {
     view: KernelView,
     row: number,
     column: number,
-  ): Promise<{ readonly value: number; readonly block: Float32Array } | null> {
+  ): Promise<{ readonly value: number; readonly block: KernelData } | null> {
     this.checkView(view);
     const { tile, shape } = this.store.layout;
     if (!isIndex(row, shape[0]) || !isIndex(column, shape[1])) {
@@ -286,9 +286,12 @@ export class KernelPictures {
   }
 
   /** One number for each pair. */
-  private reduced(data: Float32Array, view: KernelView): Float32Array {
+  private reduced(data: KernelData, view: KernelView): Float32Array {
     const { form, trace, outputs } = this.kind;
-    if (form === "trace") return trace === "sum" ? data.map((value) => value / outputs) : data;
+    if (form === "trace") {
+      const numbers = data instanceof Float32Array ? data : Float32Array.from(data);
+      return trace === "sum" ? numbers.map((value) => value / outputs) : numbers;
+    }
     const size = form === "full" ? outputs * outputs : outputs;
     const step = form === "full" ? outputs + 1 : 1;
     const numbers = new Float32Array(data.length / size);

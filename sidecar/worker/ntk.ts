@@ -7,13 +7,13 @@ import { pickEngine, type EngineName } from "../engines";
 import type { Engine, Executable } from "../engines/engine";
 import { measurePeak } from "../engines/peak";
 import { writeFully } from "../formats/file";
-import { fingerprintOf, KernelStore } from "../formats/kernel-store";
+import { fingerprintOf, KernelStore, newNumbers, type KernelData, type KernelType } from "../formats/kernel-store";
 import { bytesOfTensor } from "../formats/npy";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Graph } from "../graph/graph";
 import { printGraph } from "../graph/print";
 import type { Tensor } from "../graph/tensor";
-import { isFloat, sizeOf } from "../graph/types";
+import { bytesPerElement, isFloat, sizeOf } from "../graph/types";
 import type { KernelForm } from "../kernel/kernel";
 import { maximumRows } from "../kernel/linear-algebra";
 import { spectrumOf, type Spectrum } from "../kernel/spectrum";
@@ -68,7 +68,7 @@ export async function runNtk(job: NtkJob, { load, progress, examples: tell }: Nt
   if (job.x2 !== null) checkFiniteInputs(examples.columns!, job.x2);
   const outputs = outputsOf(model);
   const labels = job.labels === null ? x1.labels : readLabels(job.labels, x1.batch);
-  checkDisk(job, subject, outputs);
+  checkDisk(job, subject, outputs, bytesPerElement[kernelType(model)]);
   tell({ x1: examplesInfo(x1, labels), x2: x2 ? examplesInfo(x2, x2.labels) : null, outputs });
   const { engine, name } = await engineFor(job, model, subject.wrt);
   try {
@@ -105,9 +105,9 @@ export async function runNtk(job: NtkJob, { load, progress, examples: tell }: Nt
 }
 
 /** Tiles and the file that is made of them are there side by side for a while. */
-function checkDisk({ out }: NtkJob, { form, rows, columns }: NtkSubject, outputs: number): void {
+function checkDisk({ out }: NtkJob, { form, rows, columns }: NtkSubject, outputs: number, bytesEach: number): void {
   const entries = { full: outputs * outputs, diagonal: outputs, trace: 1 }[form];
-  const bytes = 2 * 4 * rows * (columns ?? rows) * entries;
+  const bytes = 2 * bytesEach * rows * (columns ?? rows) * entries;
   const { bavail, bsize } = statfsSync(dirname(out));
   if (bytes <= bavail * bsize) return;
   throw new MemoryError(
@@ -172,6 +172,11 @@ export function differentiated(model: Model): Pick<NtkSubject, "graph" | "wrt"> 
   checkOutputs(model.graph);
   checkFiniteWeights(model);
   return { graph: model.graph, wrt };
+}
+
+/** The widest among the floating-point outputs. */
+function kernelType({ outputs }: Pick<Model, "outputs">): KernelType {
+  return outputs.some(({ dtype }) => dtype === "float64") ? "float64" : "float32";
 }
 
 /** C: numbers that the floating-point outputs hold for one example. */
@@ -243,7 +248,8 @@ async function storeFor(kernel: KernelOf, tiled: TiledPlan, { folder }: Manner):
   const known = await KernelStore.open(folder, fingerprint);
   if (known !== null) return known;
   const whole = [rows, columns ?? rows, ...shape.slice(2)];
-  return KernelStore.create(folder, { shape: whole, tile: tiled.tile, parameters, fingerprint });
+  const dtype = kernelType(kernel.model);
+  return KernelStore.create(folder, { shape: whole, dtype, tile: tiled.tile, parameters, fingerprint });
 }
 
 /** Of all that makes a difference to the numbers. */
@@ -283,7 +289,7 @@ async function computeTiles(
     if (!store.has(row, column)) {
       const part = (fraction: number): void => progress((done + fraction) / wanted.length);
       const { kernel, norms } = await tiles.compute(store, method, row, column, part);
-      const tile = { row, column, shape: kernel.shape, data: kernel.data as Float32Array, norms };
+      const tile = { row, column, shape: kernel.shape, data: kernel.data as KernelData, norms };
       checkFinite(store, tile);
       // The mirror first: a tile that is there has its mirror
       if (tiles.isSymmetric && row !== column) await store.write(mirrored(tile));
@@ -298,7 +304,7 @@ type Tile = Parameters<KernelStore["write"]>[0];
 /** Theta[m, n, p, o] = Theta[n, m, o, p] */
 function mirrored({ row, column, shape, data, norms }: Tile): Tile {
   const [rows, columns, outputs = 1, others = 1] = shape;
-  const turned = new Float32Array(data.length);
+  const turned = data.slice();
   let at = 0;
   for (let n = 0; n < rows; n++) {
     for (let m = 0; m < columns; m++) {
@@ -483,15 +489,16 @@ async function sharesOf(store: KernelStore): Promise<NtkReport["layers"]> {
 }
 
 export async function wholeKernel(store: KernelStore): Promise<Tensor> {
-  const { shape } = store.layout;
-  const bytes: Uint8Array[] = [];
-  await store.writeNpy((piece) => bytes.push(piece));
-  const data = new Float32Array(sizeOf(shape));
+  const { shape, dtype } = store.layout;
+  const pieces: Uint8Array[] = [];
+  await store.writeNpy((piece) => pieces.push(piece));
+  const data = newNumbers(dtype, sizeOf(shape));
+  const bytes = new Uint8Array(data.buffer);
   let at = 0;
   // The first piece is the file's header
-  for (const piece of bytes.slice(1)) {
-    data.set(new Float32Array(piece.buffer), at);
-    at += piece.byteLength / 4;
+  for (const piece of pieces.slice(1)) {
+    bytes.set(piece, at);
+    at += piece.byteLength;
   }
-  return { shape, dtype: "float32", data };
+  return { shape, dtype, data };
 }

@@ -82,6 +82,26 @@ describe.skipIf(python === undefined)("kernelscope with models of torch.export",
     expect(difference([found], [{ shape: [3, 3, 4, 4], dtype: "float64", data: product }])).toBeLessThan(1e-5);
   });
 
+  it.each([[[]], [["--x2"]]])("kernels are in the type of the outputs, %j", async (second) => {
+    const { shape, data } = files.expected.get("double<0")!;
+    const wide = join(folder, "wide.npy");
+    writeNpy(wide, { shape, dtype: "float64", data: Float64Array.from(data) });
+    const out = join(folder, "double.npy");
+    const others = second.flatMap((option) => [option, wide]);
+    const { status, err } = await kernelscope(["ntk", files.path("double.pt2"), "--x1", wide, ...others, "--out", out]);
+    expect([status, err]).toEqual([0, ""]);
+    // Of x W^T + b: (x1 . x2 + 1) for each output with itself
+    const expected = new Float64Array(3 * 3 * 2 * 2);
+    for (let n = 0; n < 3; n++) {
+      for (let m = 0; m < 3; m++) {
+        const product = [0, 1, 2].reduce((sum, k) => sum + data[3 * n + k] * data[3 * m + k], 1);
+        for (const output of [0, 1]) expected[4 * (3 * n + m) + 3 * output] = product;
+      }
+    }
+    const kernel = withFile(out, (file) => tensorOf(readNpy(file), "float64")!);
+    expect(difference([kernel], [{ shape: [3, 3, 2, 2], dtype: "float64", data: expected }])).toBeLessThan(1e-14);
+  });
+
   it("coupled examples have a Jacobian of the whole batch, and no kernel", async () => {
     const out = join(folder, "coupled.npz");
     const { status } = await kernelscope(["jacobian", files.path("training.pt2"), "--inputs", x, "--out", out]);
