@@ -1,7 +1,7 @@
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
 import { isFloat, sizeOf } from "../graph/types";
 import { newBuilder } from "../primitives";
-import { add, dotGeneral, mul, reshape, sub, zerosLike } from "../primitives/ops";
+import { add, convert, dotGeneral, mul, reshape, sub, zerosLike } from "../primitives/ops";
 import { evaluateInto, jvpInto, simplify, vmap } from "../transforms";
 
 /**
@@ -31,7 +31,7 @@ export function linearityGraph(graph: Graph, { batch, wrt }: { batch: number; wr
       value,
       reshape(
         builder,
-        step.value,
+        convert(builder, step.value, value.dtype),
         value.shape.map(() => 1),
       ),
     );

@@ -9,19 +9,15 @@ import type { Inputs } from "./inputs";
 /** Examples whose outputs are computed at once. */
 export const AT_ONCE = 256;
 
-/** The model's first output at each example, [N, ...output], float32. */
+/** The model's first output at each example, [N, ...output]. */
 export async function outputsOfModel(
   model: Model,
   inputs: Inputs,
   count: number,
   compile: (graph: Graph) => Promise<Executable>,
 ): Promise<Tensor> {
-  const [{ shape }] = model.graph.outputs;
-  const whole: Tensor = {
-    shape: [count, ...shape],
-    dtype: "float32",
-    data: newArray("float32", count * sizeOf(shape)),
-  };
+  const [{ shape, dtype }] = model.graph.outputs;
+  const whole: Tensor = { shape: [count, ...shape], dtype, data: newArray(dtype, count * sizeOf(shape)) };
   for (let start = 0; start < count; start += AT_ONCE) {
     const size = Math.min(AT_ONCE, count - start);
     const graph = vmap(model.graph, new Map(model.graph.inputs.map(({ value }) => [value, 0])), size);

@@ -5,12 +5,13 @@ import { readNpy, tensorOf } from "../formats/npy";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Graph } from "../graph/graph";
 import { tensor, type Tensor } from "../graph/tensor";
-import { formatShape, newArray, sameShape, sizeOf } from "../graph/types";
+import { formatShape, isFloat, newArray, sameShape, sizeOf } from "../graph/types";
 import { maximumRows } from "../kernel/linear-algebra";
 import { predict } from "../kernel/prediction";
 import { linearityGraph } from "../quantities/linearity";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
+import { recordingBackend } from "../sources/tfjs/runtime";
 import { tf } from "../sources/tfjs/tensorflow";
 import { checkFolder, loadWithInputs, type Inputs } from "./inputs";
 import { type LinearityReport, type PredictJob, type PredictReport } from "./messages";
@@ -38,7 +39,7 @@ export async function runPredict(job: PredictJob, { load, progress }: NtkCallbac
   const both = await loadWithInputs(load, [sources.train, sources.test], (count) => Math.min(count, 2));
   const given = { train: both.given[0], test: both.given[1] };
   const model = withoutParameters(both.model, job.exclude);
-  if (model.outputs.length !== 1 || model.outputs[0].dtype !== "float32") {
+  if (model.outputs.length !== 1 || !isFloat(model.outputs[0].dtype)) {
     throw new ModelError(
       `${model.file}: has ${model.outputs.length} outputs, and training to targets is predicted for one of floating-point numbers; export a model or function with that one`,
     );
@@ -135,7 +136,7 @@ async function linearityOf(
     const reports: LinearityReport[] = [];
     for (const step of STEPS) {
       const values = argumentsOf(graph).map(({ name, value }): Tensor => {
-        if (name === "step") return tensor([], value.dtype, Float32Array.of(step));
+        if (name === "step") return tensor([], value.dtype, newArray(value.dtype, 1).fill(step));
         const input = inputs.get(name);
         return input ? part(input, { start: 0, count: batch }) : (directions.get(name) ?? model.weights[name]);
       });
@@ -150,6 +151,8 @@ async function linearityOf(
 
 /** A normal direction, the same in every run, as long as the parameter itself. */
 function directionOf({ shape, dtype, data }: Tensor): Tensor {
+  // Of a model that is not of TensorFlow.js it is not set up yet, and would advise another backend
+  recordingBackend();
   const normal = tf.tidy(() => Float32Array.from(tf.randomNormal([...shape], 0, 1, "float32", 1).dataSync()));
   const scale = normOf(data) / normOf(normal);
   const direction = newArray(dtype, normal.length);

@@ -1,5 +1,6 @@
 import type { Tensor } from "../graph/tensor";
 import type { Model } from "../sources";
+import { recordingBackend } from "../sources/tfjs/runtime";
 import { tf } from "../sources/tfjs/tensorflow";
 
 /**
@@ -7,6 +8,8 @@ import { tf } from "../sources/tfjs/tensorflow";
  * booleans are wanted (an index must not be out of range, whatever it is an index of).
  */
 export function randomInputs({ inputs }: Pick<Model, "inputs">, batch: number, seed: number): Map<string, Tensor> {
+  // Of a model that is not of TensorFlow.js it is not set up yet, and would advise another backend
+  recordingBackend();
   return new Map(
     inputs.map(({ name, shape: one, dtype }, index): [string, Tensor] => {
       const shape = [batch, ...one];

@@ -102,6 +102,28 @@ describe.skipIf(python === undefined)("kernelscope with models of torch.export",
     expect(difference([kernel], [{ shape: [3, 3, 2, 2], dtype: "float64", data: expected }])).toBeLessThan(1e-14);
   });
 
+  it("predictions of float64 models are as exact as these", async () => {
+    const { shape, data } = files.expected.get("double<0")!;
+    const [wide, y, out] = ["wide.npy", "y.npy", "predicted.npz"].map((name) => join(folder, name));
+    writeNpy(wide, { shape, dtype: "float64", data: Float64Array.from(data) });
+    const targets: Tensor = { shape: [3, 2], dtype: "float64", data: Float64Array.of(1, 2, 3, 5, 8, 13) };
+    writeNpy(y, targets);
+    const asked = ["--x-train", wide, "--y-train", y, "--x-test", wide, "--learning-rate", "0.1", "--times", "0,inf"];
+    const {
+      status,
+      err,
+      out: printed,
+    } = await kernelscope(["predict", files.path("double.pt2"), ...asked, ...["--out", out, "--json"]]);
+    expect([status, err]).toEqual([0, ""]);
+    // A linear model with a bias takes any targets of three examples
+    const train = withFile(out, (file) => tensorOf(readNpy(readNpz(file).get("train")!), "float64")!);
+    const at = (time: number): Tensor => ({ ...targets, data: train.data.slice(6 * time, 6 * time + 6) });
+    expect(difference([at(0)], [files.expected.get("double=0")!])).toBeLessThan(1e-14);
+    expect(difference([at(1)], [targets])).toBeLessThan(1e-10);
+    const { linearity } = JSON.parse(printed) as { linearity: { error: number }[] };
+    for (const { error } of linearity) expect(error).toBeLessThan(1e-10);
+  });
+
   it("coupled examples have a Jacobian of the whole batch, and no kernel", async () => {
     const out = join(folder, "coupled.npz");
     const { status } = await kernelscope(["jacobian", files.path("training.pt2"), "--inputs", x, "--out", out]);
