@@ -113,7 +113,8 @@ describe("kernelscope ntk", () => {
   });
 
   it("goes on where it was interrupted, and comes to the same, bit for bit", async () => {
-    const slow = examples("slow.npy", [240, 8], 6);
+    // Of so many that seconds are left when the first tiles are there
+    const slow = examples("slow.npy", [960, 8], 6);
     const common = [mlp, "--x1", slow, "--form", "full", "--engine", "reference", "--tile-memory", "500KiB"];
     const out = path("killed.npy");
     const tiles = `${out}.tiles`;
