@@ -290,10 +290,11 @@ export class Session {
   private redraw(): void {
     this.gathering ??= setTimeout(() => {
       this.gathering = null;
+      // First, so that who is told of a model has what is said of it
+      this.diagnose();
       this.tellFiles();
       void this.say(() => this.connection.languages.inlayHint.refresh());
       this.redrawLenses();
-      this.diagnose();
       if (this.again) clearTimeout(this.again);
       this.again = setTimeout(() => this.redrawLenses(), AGAIN_MS);
     }, GATHER_MS);
