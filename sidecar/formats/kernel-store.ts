@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as zarr from "zarrita";
-import { sizeOf, type Shape } from "../graph/types";
+import { newArray, sizeOf, type Shape } from "../graph/types";
 import { npyHeader } from "./npy";
 
 /**
@@ -136,7 +136,12 @@ export class KernelStore {
       row,
       column,
       shape: [rows, columns, ...rest],
-      data: firstOf(chunk.data, { rows, length: columns * entry, stride: this.layout.tile * entry }),
+      data: firstOf(chunk.data, {
+        dtype: this.layout.dtype,
+        rows,
+        length: columns * entry,
+        stride: this.layout.tile * entry,
+      }),
       norms,
     };
   }
@@ -188,16 +193,16 @@ function tilesOf({ shape, tile }: KernelLayout): [number, number] {
 }
 
 export function newNumbers(dtype: KernelType, size: number): KernelData {
-  return dtype === "float32" ? new Float32Array(size) : new Float64Array(size);
+  return newArray(dtype, size) as KernelData;
 }
 
 /** The beginnings of some rows of numbers, side by side; of whole rows without a copy. */
 function firstOf(
   data: KernelData,
-  { rows, length, stride }: { readonly rows: number; readonly length: number; readonly stride: number },
+  { dtype, rows, length, stride }: Pick<KernelLayout, "dtype"> & Readonly<Record<"rows" | "length" | "stride", number>>,
 ): KernelData {
   if (length === stride) return data.subarray(0, rows * length);
-  const first = data instanceof Float32Array ? new Float32Array(rows * length) : new Float64Array(rows * length);
+  const first = newNumbers(dtype, rows * length);
   for (let row = 0; row < rows; row++) first.set(data.subarray(row * stride, row * stride + length), row * length);
   return first;
 }

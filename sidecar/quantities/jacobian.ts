@@ -1,7 +1,7 @@
 import type { Builder } from "../graph/builder";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Argument, type Graph, type Value } from "../graph/graph";
-import { isFloat, range, sizeOf, type Shape } from "../graph/types";
+import { formatShape, isFloat, range, sizeOf, type Shape } from "../graph/types";
 import type { LoopAxis } from "../primitives/attributes";
 import { convert, eq, iota, reshape, transpose, zerosLike } from "../primitives/ops";
 import { dropUnused, evaluateInto, linearizeInto, pushInto, SimplifyingBuilder, vmap } from "../transforms";
@@ -53,7 +53,7 @@ export interface JacobianGraph {
 export function checkOutputs({ outputs }: Pick<Graph, "outputs">): void {
   const empty = outputs.find(({ shape, dtype }) => isFloat(dtype) && sizeOf(shape) === 0);
   if (empty === undefined) return;
-  const shape = `[${empty.shape.join(",")}]`;
+  const shape = formatShape(empty.shape);
   throw new ModelError(
     `an output has no elements (${shape}), and so no derivative; leave it out, or give larger inputs`,
   );

@@ -397,15 +397,21 @@ function basis(builder: Builder, { graph, outputs, size }: Setting): Value[] {
   });
 }
 
-/** With all floating-point outputs in the widest type among them, which is the kernel's. */
+/** The widest among the types of the floating-point outputs. */
+export function kernelType(outputs: readonly { readonly dtype: DType }[]): "float32" | "float64" {
+  return outputs.some(({ dtype }) => dtype === "float64") ? "float64" : "float32";
+}
+
+/** With all floating-point outputs in the kernel's type. */
 function inOneType(graph: Graph): Graph {
-  const types = new Set(differentiable(graph).map((index) => graph.outputs[index].dtype));
-  if (types.size <= 1) return graph;
+  const dtype = kernelType(graph.outputs);
+  const isOther = (output: Value): boolean => isFloat(output.dtype) && output.dtype !== dtype;
+  if (!graph.outputs.some(isOther)) return graph;
   const equations = [...graph.equations];
   const outputs = graph.outputs.map((output) => {
-    if (output.dtype !== "float32") return output;
-    const converted: Value = { shape: output.shape, dtype: "float64" };
-    const attributes = { dtype: "float64" };
+    if (!isOther(output)) return output;
+    const converted: Value = { shape: output.shape, dtype };
+    const attributes = { dtype };
     equations.push({ primitive: "convert", inputs: [output], attributes, outputs: [converted], source: null });
     return converted;
   });

@@ -22,11 +22,11 @@ import type {
   KernelOrder,
   KernelTileRequest,
 } from "../protocol/ntk";
+import { formatMany } from "../protocol/text";
 import type { ExamplesOfKernel, NtkReport } from "../worker/messages";
 import { begun, ended, fileIn, readInfo, tilesIn, writeInfo } from "./kernel-info";
 import { asGiven, byClass, byCluster } from "./kernel-orders";
 import { KernelPictures, type Places } from "./kernel-pictures";
-import { formatMany } from "../protocol/text";
 
 /** How long changes of a kernel that is being computed are gathered before they are told. */
 const GATHER_MS = 200;

@@ -7,7 +7,7 @@ import { pickEngine, type EngineName } from "../engines";
 import type { Engine, Executable } from "../engines/engine";
 import { measurePeak } from "../engines/peak";
 import { writeFully } from "../formats/file";
-import { fingerprintOf, KernelStore, newNumbers, type KernelData, type KernelType } from "../formats/kernel-store";
+import { fingerprintOf, KernelStore, newNumbers, type KernelData } from "../formats/kernel-store";
 import { bytesOfTensor } from "../formats/npy";
 import { ModelError } from "../graph/errors";
 import { argumentsOf, type Graph } from "../graph/graph";
@@ -22,7 +22,7 @@ import type { JacobianInputs } from "../protocol/messages";
 import type { ExamplesInfo, Labels, LearningCurve } from "../protocol/ntk";
 import { formatBytes } from "../protocol/text";
 import { checkOutputs } from "../quantities/jacobian";
-import { ntkGraph, type NtkMethod } from "../quantities/ntk";
+import { kernelType, ntkGraph, type NtkMethod } from "../quantities/ntk";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
 import { checkFolder, loadWithInputs, type GivenInputs, type Inputs, type Load } from "./inputs";
@@ -68,7 +68,7 @@ export async function runNtk(job: NtkJob, { load, progress, examples: tell }: Nt
   if (job.x2 !== null) checkFiniteInputs(examples.columns!, job.x2);
   const outputs = outputsOf(model);
   const labels = job.labels === null ? x1.labels : readLabels(job.labels, x1.batch);
-  checkDisk(job, subject, outputs, bytesPerElement[kernelType(model)]);
+  checkDisk(job, subject, outputs, bytesPerElement[kernelType(model.outputs)]);
   tell({ x1: examplesInfo(x1, labels), x2: x2 ? examplesInfo(x2, x2.labels) : null, outputs });
   const { engine, name } = await engineFor(job, model, subject.wrt);
   try {
@@ -174,11 +174,6 @@ export function differentiated(model: Model): Pick<NtkSubject, "graph" | "wrt"> 
   return { graph: model.graph, wrt };
 }
 
-/** The widest among the floating-point outputs. */
-function kernelType({ outputs }: Pick<Model, "outputs">): KernelType {
-  return outputs.some(({ dtype }) => dtype === "float64") ? "float64" : "float32";
-}
-
 /** C: numbers that the floating-point outputs hold for one example. */
 function outputsOf({ outputs }: Model): number {
   return outputs.reduce((total, { shape, dtype }) => total + (isFloat(dtype) ? sizeOf(shape) : 0), 0);
@@ -248,7 +243,7 @@ async function storeFor(kernel: KernelOf, tiled: TiledPlan, { folder }: Manner):
   const known = await KernelStore.open(folder, fingerprint);
   if (known !== null) return known;
   const whole = [rows, columns ?? rows, ...shape.slice(2)];
-  const dtype = kernelType(kernel.model);
+  const dtype = kernelType(kernel.model.outputs);
   return KernelStore.create(folder, { shape: whole, dtype, tile: tiled.tile, parameters, fingerprint });
 }
 

@@ -11,8 +11,6 @@ import { predict } from "../kernel/prediction";
 import { linearityGraph } from "../quantities/linearity";
 import type { Model } from "../sources";
 import { TfjsOpaqueHost } from "../sources/tfjs/opaque";
-import { recordingBackend } from "../sources/tfjs/runtime";
-import { tf } from "../sources/tfjs/tensorflow";
 import { checkFolder, loadWithInputs, type Inputs } from "./inputs";
 import { type LinearityReport, type PredictJob, type PredictReport } from "./messages";
 import {
@@ -26,6 +24,7 @@ import {
   type NtkCallbacks,
 } from "./ntk";
 import { AT_ONCE, outputsOfModel, part } from "./outputs";
+import { normalNumbers } from "./random-inputs";
 import { writeNpz } from "./whole-file";
 import { formatMany } from "../protocol/text";
 
@@ -151,9 +150,7 @@ async function linearityOf(
 
 /** A normal direction, the same in every run, as long as the parameter itself. */
 function directionOf({ shape, dtype, data }: Tensor): Tensor {
-  // Of a model that is not of TensorFlow.js it is not set up yet, and would advise another backend
-  recordingBackend();
-  const normal = tf.tidy(() => Float32Array.from(tf.randomNormal([...shape], 0, 1, "float32", 1).dataSync()));
+  const normal = normalNumbers(shape, 1);
   const scale = normOf(data) / normOf(normal);
   const direction = newArray(dtype, normal.length);
   normal.forEach((value, index) => (direction[index] = scale * value));

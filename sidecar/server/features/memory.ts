@@ -138,5 +138,3 @@ function fallbackRemarks(shown: Shown, { strategies, fallbacks }: Analysis): Rem
     };
   });
 }
-
-/** `100 examples` */
