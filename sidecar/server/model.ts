@@ -16,6 +16,15 @@ export interface Evaluation {
   readonly milliseconds: number;
 }
 
+/** An evaluation in progress. */
+export interface RunningEvaluation {
+  readonly controller: AbortController;
+  /** The texts that it reads, as far as they are known. */
+  files: EvaluatedFiles | null;
+  /** Whether it has its model, and waits for what the user's PyTorch says of it. */
+  isAskingPytorch: boolean;
+}
+
 /** Everything the sidecar knows of one model; `state` is what it says of it. */
 export class ModelEntry {
   /** The last evaluation that succeeded in this process. */
@@ -29,12 +38,7 @@ export class ModelEntry {
   isPresent = true;
   /** Why the last evaluation failed, if it did, and the texts that it failed on. */
   failure: { readonly fault: ModelFault; readonly files: EvaluatedFiles } | null = null;
-  /** The evaluation in progress. */
-  running: AbortController | null = null;
-  /** Whether it has its model, and waits for what the user's PyTorch says of it. */
-  isAskingPytorch = false;
-  /** The texts that it reads. */
-  evaluating: EvaluatedFiles | null = null;
+  running: RunningEvaluation | null = null;
   /** The planning of strategies in progress. */
   planning: AbortController | null = null;
   /** The planning of kernels in progress, which comes after it. */
@@ -148,7 +152,7 @@ export class ModelEntry {
 
   /** Files whose change makes it stale. */
   get dependencies(): readonly string[] {
-    const known = [this.files, this.failure?.files, this.evaluating];
+    const known = [this.files, this.failure?.files, this.running?.files];
     return [...new Set([this.path, ...known.flatMap((files) => files?.paths ?? [])])];
   }
 
@@ -161,7 +165,7 @@ export class ModelEntry {
       inputs: this.discovered?.inputs ?? [],
       isPart: this.discovered?.isPart ?? false,
       line,
-      activity: this.running === null ? "idle" : this.isAskingPytorch ? "asking-pytorch" : "evaluating",
+      activity: this.running === null ? "idle" : this.running.isAskingPytorch ? "asking-pytorch" : "evaluating",
       analysis: this.analysis,
       planning: this.planning !== null,
       stale: this.stale,

@@ -17,7 +17,7 @@ import { discoverModels, isBinaryModel, isPythonFile, mayHoldModels, type Discov
 import { CancelledError } from "../worker/client";
 import { EvaluatedFiles } from "./evaluated-files";
 import { LineMap, type Edit } from "./lines";
-import { ModelEntry } from "./model";
+import { ModelEntry, type RunningEvaluation } from "./model";
 import { batchingRulesOf, modelKey, optionsOf, pythonOf } from "./options";
 import { Planning } from "./planning";
 import { isFile, pathOf, savedText, type TextListener } from "./texts";
@@ -189,7 +189,7 @@ export class Models implements TextListener {
   }
 
   private drop(entry: ModelEntry): void {
-    entry.running?.abort();
+    entry.running?.controller.abort();
     entry.planning?.abort();
     entry.planningKernels?.abort();
     this.planning.forget(modelKey(entry.path, entry.exportName));
@@ -224,7 +224,7 @@ export class Models implements TextListener {
 
   /** Gives up an evaluation in progress. What is told already stays. */
   cancel(path: string, exportName: string | null): void {
-    this.files.get(path)?.models.get(modelKey(path, exportName))?.running?.abort();
+    this.files.get(path)?.models.get(modelKey(path, exportName))?.running?.controller.abort();
   }
 
   /** @param onTold told of the model before its PyTorch is asked */
@@ -236,23 +236,23 @@ export class Models implements TextListener {
   ): Promise<Outcome<ModelState>> {
     if (!this.workers.mayEvaluate(path)) return { kind: "failed", fault: notTrusted };
     const entry = this.entryIn(this.files.get(path) ?? this.newFile(path), exportName);
-    entry.running?.abort();
+    entry.running?.controller.abort();
     const controller = new AbortController();
     const abort = (): void => controller.abort();
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
-    entry.running = controller;
-    entry.isAskingPytorch = false;
-    entry.evaluating = EvaluatedFiles.of(await textsOf(entry.dependencies));
+    const running: RunningEvaluation = { controller, files: entry.running?.files ?? null, isAskingPytorch: false };
+    entry.running = running;
+    running.files = EvaluatedFiles.of(await textsOf(entry.dependencies));
     this.changed(path);
     let read: readonly string[] = [path];
     const onRead = (files: readonly string[]): void => {
       read = files;
       void textsOf(files).then((texts) => {
-        if (isCurrent()) entry.evaluating = EvaluatedFiles.of(texts);
+        running.files = EvaluatedFiles.of(texts);
       });
     };
-    const isCurrent = (): boolean => entry.running === controller && !this.disposed;
+    const isCurrent = (): boolean => entry.running === running && !this.disposed;
     const asked = this.workers.batchOf(path, exportName);
     // Somebody waits for it, or has the file open
     const isUrgent = signal !== undefined || this.open.has(path);
@@ -270,7 +270,7 @@ export class Models implements TextListener {
     const onTraced = (traced: Traced): void => {
       early = succeeded(traced).then(() => {
         if (!isCurrent()) return;
-        entry.isAskingPytorch = true;
+        running.isAskingPytorch = true;
         this.changed(path);
         onTold({ kind: "done", result: this.stateOf(entry) });
       });
@@ -291,11 +291,7 @@ export class Models implements TextListener {
       return { kind: "failed", fault };
     } finally {
       signal?.removeEventListener("abort", abort);
-      if (entry.running === controller) {
-        entry.running = null;
-        entry.evaluating = null;
-        entry.isAskingPytorch = false;
-      }
+      if (entry.running === running) entry.running = null;
       this.workers.prepareSpare();
       this.changed(path);
     }
@@ -418,7 +414,7 @@ export class Models implements TextListener {
       if (isFirst && (evaluate === "manual" || entry.discovered === null)) continue;
       if (isFirst && !this.isComplete(entry.path, entry.discovered!)) continue;
       if (!this.workers.mayEvaluate(entry.path)) continue;
-      const latest = entry.evaluating ?? entry.failure?.files ?? (entry.isRestored ? null : entry.files);
+      const latest = entry.running?.files ?? entry.failure?.files ?? (entry.isRestored ? null : entry.files);
       if (latest?.holds(path, text)) continue;
       void this.evaluate(entry.path, entry.exportName);
     }
@@ -542,7 +538,7 @@ export class Models implements TextListener {
     this.planning.dispose();
     for (const { models, rest } of this.files.values()) {
       if (rest) clearTimeout(rest);
-      for (const entry of models.values()) entry.running?.abort();
+      for (const entry of models.values()) entry.running?.controller.abort();
     }
   }
 }

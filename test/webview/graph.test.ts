@@ -1,8 +1,8 @@
-import axe, { type AxeResults } from "axe-core";
 import type { Locator } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import type { Outline } from "../../sidecar/protocol/outline";
 import type { PanelState } from "../../sidecar/protocol/panel";
+import { violations } from "./accessibility";
 import { executable, launch, opener } from "./browser";
 import { manyBlocks, smallOutline } from "./outlines";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
@@ -187,7 +187,6 @@ describe.skipIf(executable === undefined)("the graph", () => {
     test.each([320, 1000])("is accessible at %i pixels", async (width) => {
       const panel = await openOutline(smallOutline, { theme, width });
       const { page } = panel;
-      await page.evaluate(axe.source);
       expect(await violations(page)).toEqual([]);
       await page.getByRole("searchbox").fill("weight");
       await rows(panel).first().focus();
@@ -197,8 +196,3 @@ describe.skipIf(executable === undefined)("the graph", () => {
     });
   });
 });
-
-async function violations(page: PanelPage["page"]): Promise<string[]> {
-  const { violations: found } = await page.evaluate<AxeResults>("axe.run()");
-  return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
-}

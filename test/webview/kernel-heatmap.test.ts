@@ -1,9 +1,9 @@
-import axe, { type AxeResults } from "axe-core";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import type { KernelTileRequest } from "../../sidecar/protocol/ntk";
 import { divergingTable, sequentialTable, tableSize } from "../../webview/kernel/colours";
 import { formatValue, positionOf, scaleFor } from "../../webview/kernel/scale";
+import { violations } from "./accessibility";
 import { executable, opener } from "./browser";
 import { launchWith, openKernelPage, type KernelPage, type KernelPageOptions } from "./kernel-page";
 import { syntheticSource } from "./synthetic-kernel";
@@ -348,9 +348,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
       await page.mouse.move(5, 5);
       await settled();
       await screenshot(`signed, ${name}`);
-      await page.evaluate(axe.source);
-      const { violations } = await page.evaluate<AxeResults>("axe.run(document.querySelector('#page'))");
-      expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+      expect(await violations(page, "#page")).toEqual([]);
     },
   );
 });

@@ -1,7 +1,6 @@
-import axe, { type AxeResults } from "axe-core";
-import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { formatValue } from "../../webview/kernel/scale";
+import { violations } from "./accessibility";
 import { executable, opener } from "./browser";
 import { launchWith, openKernelPage, type KernelPage, type KernelPageOptions } from "./kernel-page";
 import { syntheticSource } from "./synthetic-kernel";
@@ -14,12 +13,6 @@ async function openView(call: string, options: KernelPageOptions = {}): Promise<
   await kernelPage.page.evaluate(`showView(${call})`);
   await kernelPage.settled();
   return kernelPage;
-}
-
-async function violations(page: Page): Promise<unknown[]> {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate<AxeResults>("axe.run(document.querySelector('#page'))");
-  return found.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
 }
 
 describe.skipIf(executable === undefined)("the view of kernels", () => {
@@ -41,7 +34,7 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
         await screenshot(`view, ${name}`);
         for (const summary of await page.locator("summary").all()) await summary.click();
         await settled();
-        expect(await violations(page)).toEqual([]);
+        expect(await violations(page, "#page")).toEqual([]);
       });
 
       test("two kernels and their difference", async () => {
@@ -54,7 +47,7 @@ describe.skipIf(executable === undefined)("the view of kernels", () => {
         await expect.poll(() => page.locator(".block .kernel-plot").count()).toBe(1);
         await settled();
         await screenshot(`comparison, ${name}`);
-        expect(await violations(page)).toEqual([]);
+        expect(await violations(page, "#page")).toEqual([]);
       });
     },
   );

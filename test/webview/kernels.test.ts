@@ -1,7 +1,7 @@
-import axe, { type AxeResults } from "axe-core";
 import { describe, expect, test } from "vitest";
 import type { KernelInfo } from "../../sidecar/protocol/ntk";
 import type { FromPanel } from "../../sidecar/protocol/panel";
+import { violations } from "./accessibility";
 import { executable, opener } from "./browser";
 import { launchWith } from "./kernel-page";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
@@ -156,8 +156,6 @@ describe.skipIf(executable === undefined)("the panel's kernels", () => {
     await answer(panel);
     await panel.page.getByRole("combobox", { name: "Beside it" }).selectOption({ index: 1 });
     await answer(panel);
-    await panel.page.evaluate(axe.source);
-    const found = await panel.page.evaluate<AxeResults>("axe.run(document.querySelector('#page'))");
-    expect(found.violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+    expect(await violations(panel.page, "#page")).toEqual([]);
   });
 });

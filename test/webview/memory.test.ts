@@ -1,9 +1,9 @@
-import axe, { type AxeResults } from "axe-core";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import type { PytorchAnalysis } from "../../sidecar/protocol/analysis";
 import type { MemoryPlan } from "../../sidecar/protocol/messages";
 import type { FromPanel } from "../../sidecar/protocol/panel";
+import { violations } from "./accessibility";
 import { executable, launch, opener } from "./browser";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
 import {
@@ -477,7 +477,6 @@ describe.skipIf(executable === undefined)("the memory view", () => {
     test.each([320, 1000])("it is accessible at %i pixels", async (width) => {
       const panel = await openPlanned({ theme, width }, { fallbacks });
       const { page, show } = panel;
-      await page.evaluate(axe.source);
       await show(state(ofPython));
       expect(await violations(page)).toEqual([]);
       await page.getByRole("button", { name: "jacrev", exact: true }).click();
@@ -491,7 +490,6 @@ describe.skipIf(executable === undefined)("the memory view", () => {
     test("so it is before there is a plan, and where there is none", async () => {
       const panel = await open({ theme });
       const { page, show, send } = panel;
-      await page.evaluate(axe.source);
       await show(state({ ...digits, model: { ...digits.model, examplesCoupled: true } }));
       expect(await violations(page)).toEqual([]);
       const { id } = (await questions(panel))[0];
@@ -500,8 +498,3 @@ describe.skipIf(executable === undefined)("the memory view", () => {
     });
   });
 });
-
-async function violations(page: Page): Promise<string[]> {
-  const { violations: found } = await page.evaluate<AxeResults>("axe.run()");
-  return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
-}

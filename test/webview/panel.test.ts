@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import axe, { type AxeResults } from "axe-core";
 import { describe, expect, test } from "vitest";
 import type { Analysis } from "../../sidecar/protocol/analysis";
 import type { PanelView } from "../../sidecar/protocol/panel";
+import { violations } from "./accessibility";
 import { executable, launch, opener } from "./browser";
 import { openPanel, type PanelOptions, type PanelPage } from "./panel-page";
 import { devices, digits, digitsStrategies, manyParameters, model, runs, stateOf } from "./states";
@@ -353,7 +353,6 @@ describe.skipIf(executable === undefined)("the panel", () => {
 
     test.each([320, 1000])("every view is accessible at %i pixels", async (width) => {
       const { page, send } = await openDigits({ theme, width });
-      await page.evaluate(axe.source);
       for (const view of views) {
         await send({ type: "show", view });
         expect(await violations(page), view).toEqual([]);
@@ -362,7 +361,6 @@ describe.skipIf(executable === undefined)("the panel", () => {
 
     test("so is what is shown when something is wrong or missing", async () => {
       const { page, show } = await open({ theme });
-      await page.evaluate(axe.source);
       const source = { file: "/project/models/digits.ts", line: 12, column: 4 };
       const device = { name: "Small card", memoryBytes: 2 ** 20, detected: false };
       for (const state of [
@@ -378,8 +376,3 @@ describe.skipIf(executable === undefined)("the panel", () => {
     });
   });
 });
-
-async function violations(page: PanelPage["page"]): Promise<string[]> {
-  const { violations: found } = await page.evaluate<AxeResults>("axe.run()");
-  return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
-}
