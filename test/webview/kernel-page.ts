@@ -1,14 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { chromium as launcher, type Browser } from "playwright-core";
-import { panelHtml } from "../../extension/panel-html";
-import { complaintsOf, executable, type Opened } from "./browser";
+import type { Browser } from "playwright-core";
+import { launch, openPage, type Opened } from "./browser";
 import { themes, type Theme } from "./themes";
 
 /** Pictures of kernels in a plain browser, under the panel's own content security policy. */
 
-const origin = "https://panel.test";
 const root = join(import.meta.dirname, "../..");
 
 export interface KernelPage extends Opened {
@@ -28,13 +26,11 @@ export interface KernelPageOptions {
 
 /** The browser draws WebGL2 in software, or has none. */
 export function launchWith(webGl: boolean): Promise<Browser> {
-  const graphics = webGl
-    ? ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    : ["--disable-gpu", "--disable-3d-apis"];
-  return launcher.launch({
-    executablePath: executable,
-    args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update", ...graphics],
-  });
+  return launch(
+    webGl
+      ? ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+      : ["--disable-gpu", "--disable-3d-apis"],
+  );
 }
 
 let files: Promise<Record<string, string>> | null = null;
@@ -46,7 +42,7 @@ async function bundle(): Promise<Record<string, string>> {
     build({ ...common, entryPoints: ["webview/style.css"] }),
   ]);
   const harness = ".harness { padding-top: 12px; width: var(--width); }";
-  return { "/harness.js": script.outputFiles[0].text, "/style.css": style.outputFiles[0].text + harness };
+  return { "harness.js": script.outputFiles[0].text, "style.css": style.outputFiles[0].text + harness };
 }
 
 export async function openKernelPage(
@@ -54,33 +50,11 @@ export async function openKernelPage(
   { theme = themes.dark, width = 640, height = 720, density = 1, touch = false }: KernelPageOptions = {},
 ): Promise<KernelPage> {
   files ??= bundle();
-  const served = await files;
-  const page = await browser.newPage({
-    viewport: { width, height },
-    reducedMotion: "reduce",
-    deviceScaleFactor: density,
-    hasTouch: touch,
-  });
-  const complaints = complaintsOf(page);
-  const html = panelHtml({
-    title: "Kernels",
-    nonce: "c2VjcmV0",
-    cspSource: origin,
-    script: `${origin}/harness.js`,
-    style: `${origin}/style.css`,
-    codicons: `${origin}/codicon.css`,
-  });
-  await page.route(`${origin}/**`, (route) => {
-    const { pathname } = new URL(route.request().url());
-    if (pathname === "/") return route.fulfill({ contentType: "text/html", body: html });
-    if (pathname.startsWith("/codicon")) return route.fulfill({ path: join(root, "dist", pathname) });
-    return route.fulfill({
-      contentType: pathname.endsWith(".js") ? "text/javascript" : "text/css",
-      body: served[pathname],
-    });
-  });
-  await page.addInitScript(`(${webview})(${JSON.stringify(theme)})`);
-  await page.goto(origin);
+  const { page, complaints } = await openPage(
+    browser,
+    { viewport: { width, height }, deviceScaleFactor: density, hasTouch: touch },
+    { title: "Kernels", theme, files: await files, script: "harness.js", style: "style.css" },
+  );
   return {
     page,
     complaints,
@@ -101,13 +75,3 @@ const settled = `(async () => {
     await new Promise((done) => setTimeout(done, 0));
   }
 })()`;
-
-/** Runs in the page before its own script. */
-const webview = `(theme) => {
-  document.addEventListener("DOMContentLoaded", () => {
-    const { style } = document.documentElement;
-    for (const [name, value] of Object.entries(theme.variables)) style.setProperty(name, value);
-    document.body.className = theme.kind;
-    document.body.dataset.vscodeThemeKind = theme.kind;
-  });
-}`;
