@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { activations, type Activation } from "./lib/activation";
-import { writeSection } from "./lib/document";
-import { machineClass } from "./lib/machine";
+import { Report } from "./lib/document";
+import { circumstances } from "./lib/machine";
 import { median, quantile, time } from "./lib/report";
 import {
   batchChanges,
@@ -97,13 +97,14 @@ async function main(): Promise<void> {
     await subject.close();
   }
   const table = [
-    `- Machine: ${machineClass()}.\n- Date: ${new Date().toISOString().slice(0, 10)}.\n`,
     "| what | times | median | 95 % within | longest | required |",
     "|---|--:|--:|--:|--:|---|",
     ...rows,
   ].join("\n");
-  process.stdout.write(`${table}\n`);
-  if (options.write) await writeSection("editor", table);
+  const report = new Report();
+  report.print(await circumstances());
+  report.print(table);
+  if (options.write) await report.write("editor");
 }
 
 void main().catch((error: unknown) => {

@@ -8,7 +8,7 @@ import { openOnWebgpu } from "../test/engines/agree";
 import { primitiveCases } from "../test/engines/cases";
 import { range } from "../sidecar/graph/types";
 import { node } from "./lib/contenders";
-import { writeSection } from "./lib/document";
+import { Report } from "./lib/document";
 import {
   gpuNet,
   gpuNets,
@@ -20,7 +20,7 @@ import {
 } from "./lib/gpu";
 import { peers, type PeerResult, type PeerTask } from "./lib/gpu-peers";
 import { catalogueText, netTable, peerTable, tilesTable, type PeerLine, type TilesLine } from "./lib/gpu-report";
-import { allocator, machineClass, versions } from "./lib/machine";
+import { allocator, circumstances, machineClass } from "./lib/machine";
 import { writeKernelData } from "./lib/ntk-data";
 import type { Failed, KernelTask, Measured } from "./lib/protocol";
 
@@ -151,7 +151,7 @@ function netsOf(): typeof gpuNets {
   return options.net === undefined ? gpuNets : options.net.map(gpuNet);
 }
 
-async function nets(print: (text: string) => void): Promise<void> {
+async function nets(report: Report): Promise<void> {
   for (const { name: net, title } of netsOf()) {
     const lines = [];
     for (const quantity of quantities) {
@@ -160,7 +160,7 @@ async function nets(print: (text: string) => void): Promise<void> {
       log("net", { net, quantity, result });
       lines.push({ quantity, result });
     }
-    print(netTable(gpuNet(net), title, lines));
+    report.print(netTable(gpuNet(net), title, lines));
   }
 }
 
@@ -217,21 +217,16 @@ async function tiles(data: string): Promise<TilesLine[]> {
 
 async function main(folder: string): Promise<void> {
   const wanted = (stage: Stage): boolean => options.stage === undefined || options.stage.includes(stage);
-  const sections: string[] = [];
-  const print = (text: string): void => {
-    sections.push(text);
-    process.stdout.write(`${text}\n\n`);
-  };
-  const machine = machineClass(`one ${await adapter()}`);
-  print(`- Machine: ${machine}.\n- Versions: ${await versions()}.\n- Date: ${new Date().toISOString().slice(0, 10)}.`);
-  if (wanted("catalogue")) print(catalogueText(await catalogue()));
-  if (wanted("nets")) await nets(print);
+  const report = new Report();
+  report.print(await circumstances(machineClass(`one ${await adapter()}`)));
+  if (wanted("catalogue")) report.print(catalogueText(await catalogue()));
+  if (wanted("nets")) await nets(report);
   if (wanted("peers") || wanted("tiles")) {
     const files = await dataFiles(folder);
-    if (wanted("peers")) print(peerTable(await askPeers(files)));
-    if (wanted("tiles")) print(tilesTable(MANY, await tiles(files.many)));
+    if (wanted("peers")) report.print(peerTable(await askPeers(files)));
+    if (wanted("tiles")) report.print(tilesTable(MANY, await tiles(files.many)));
   }
-  if (options.write) await writeSection("gpu", sections.join("\n\n"));
+  if (options.write) await report.write("gpu");
 }
 
 const folder = mkdtempSync(join(tmpdir(), "kernelscope-bench-"));

@@ -2,8 +2,8 @@ import { parseArgs } from "node:util";
 import { analyzeTimes } from "./lib/analyze";
 import { cases } from "./lib/cases";
 import { contenders } from "./lib/contenders";
-import { writeSection } from "./lib/document";
-import { machineClass, versions } from "./lib/machine";
+import { Report } from "./lib/document";
+import { circumstances } from "./lib/machine";
 import { analyzeTable, caseTable, type Row } from "./lib/report";
 import { measured } from "./lib/run";
 
@@ -22,14 +22,8 @@ const { values: options } = parseArgs({
 });
 
 async function main(): Promise<void> {
-  const sections: string[] = [];
-  const print = (text: string): void => {
-    sections.push(text);
-    process.stdout.write(`${text}\n\n`);
-  };
-  print(
-    `- Machine: ${machineClass()}.\n- Versions: ${await versions()}.\n- Date: ${new Date().toISOString().slice(0, 10)}.`,
-  );
+  const report = new Report();
+  report.print(await circumstances());
   for (const task of cases) {
     if (options.case !== undefined && options.case !== task.name) continue;
     const rows: Row[] = [];
@@ -38,10 +32,10 @@ async function main(): Promise<void> {
       process.stderr.write(`${task.name}: ${contender.title}\n`);
       rows.push({ title: contender.title, result: await measured(contender, task, Number(options.attempts)) });
     }
-    print(caseTable(task, rows));
+    report.print(caseTable(task, rows));
   }
-  if (options.case === undefined) print(analyzeTable(await analyzeTimes()));
-  if (options.write) await writeSection("tables", sections.join("\n\n"));
+  if (options.case === undefined) report.print(analyzeTable(await analyzeTimes()));
+  if (options.write) await report.write("tables");
 }
 
 void main();

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { writeSection } from "./lib/document";
-import { machineClass, versions } from "./lib/machine";
+import { Report } from "./lib/document";
+import { circumstances } from "./lib/machine";
 import { kernelCases, nameOfKernelCase } from "./lib/ntk-cases";
 import { kernelContenders } from "./lib/ntk-contenders";
 import { writeKernelData } from "./lib/ntk-data";
@@ -37,14 +37,8 @@ function typical(results: readonly Result[]): Result {
 }
 
 async function main(folder: string): Promise<void> {
-  const sections: string[] = [];
-  const print = (text: string): void => {
-    sections.push(text);
-    process.stdout.write(`${text}\n\n`);
-  };
-  print(
-    `- Machine: ${machineClass()}.\n- Versions: ${await versions()}.\n- Date: ${new Date().toISOString().slice(0, 10)}.`,
-  );
+  const report = new Report();
+  report.print(await circumstances());
   for (const subject of kernelCases) {
     const name = nameOfKernelCase(subject);
     if (options.case !== undefined && options.case !== name) continue;
@@ -61,9 +55,9 @@ async function main(folder: string): Promise<void> {
       }
     }
     const rows = all.map(({ contender: { title }, results }): Row => ({ title, result: typical(results) }));
-    print(kernelTable(subject, rows));
+    report.print(kernelTable(subject, rows));
   }
-  if (options.write) await writeSection("ntk", sections.join("\n\n"));
+  if (options.write) await report.write("ntk");
 }
 
 const folder = mkdtempSync(join(tmpdir(), "kernelscope-bench-"));

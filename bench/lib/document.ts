@@ -3,8 +3,24 @@ import { run } from "./run";
 
 const DOCUMENT = "docs/benchmarks.md";
 
+/** What a benchmark finds: printed at once, and kept for the document. */
+export class Report {
+  private readonly parts: string[] = [];
+
+  /** @param text of Markdown */
+  print(text: string): void {
+    this.parts.push(text);
+    process.stdout.write(`${text}\n\n`);
+  }
+
+  /** Puts all that was printed into a section of the document. */
+  write(section: string): Promise<void> {
+    return writeSection(section, this.parts.join("\n\n"));
+  }
+}
+
 /** Puts tables between the two marks of a section, `<!-- NAME -->` and `<!-- end of NAME -->`; the rest is written by hand. */
-export async function writeSection(name: string, tables: string): Promise<void> {
+async function writeSection(name: string, tables: string): Promise<void> {
   const text = readFileSync(DOCUMENT, "utf8");
   const marks = new RegExp(`(<!-- ${name} -->).*(<!-- end of ${name} -->)`, "s");
   const written = text.replace(marks, (_, begin: string, end: string) => [begin, tables, end].join("\n\n"));

@@ -22,12 +22,21 @@ export function machineClass(gpu = "no GPU used"): string {
   return `${availableParallelism()} cores of ${model} (${arch()}, ${platform()}), ${gibibytes} GiB of memory, ${gpu}`;
 }
 
+/** When and where something was measured, and with what: a list in Markdown. */
+export async function circumstances(machine = machineClass()): Promise<string> {
+  return [
+    `- Machine: ${machine}.`,
+    `- Versions: ${await versions()}.`,
+    `- Date: ${new Date().toISOString().slice(0, 10)}.`,
+  ].join("\n");
+}
+
 function versionOf(name: string): string {
   const manifest = join(process.cwd(), "node_modules", name, "package.json");
   return `${name} ${(JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version}`;
 }
 
-export async function versions(): Promise<string> {
+async function versions(): Promise<string> {
   const found = [
     `Node.js ${process.versions.node}`,
     ...["onnxruntime-node", "@tensorflow/tfjs", "@jax-js/jax"].map(versionOf),
