@@ -2,10 +2,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packageExtension } from "../../scripts/package.mjs";
 import { tfjsNode } from "../tools";
-import { examples } from "./kernelscope";
-import { keepEvidence, startVSCode, until, type EditorWindow, type VSCode } from "./lib";
+import { examples, startKernelscope } from "./kernelscope";
+import { keepEvidence, until, type EditorWindow, type VSCode } from "./lib";
 
 const command = "Kernelscope: Set Up GPU Backend";
 
@@ -14,7 +13,7 @@ describe.skipIf(tfjsNode === undefined)("setting up the GPU backend where there 
   let window: EditorWindow;
 
   beforeAll(async () => {
-    vscode = await startVSCode({ extensions: [await packageExtension()] });
+    vscode = await startKernelscope();
     window = await vscode.open({ workspace: examples });
   });
   afterAll(() => vscode?.close());
@@ -32,10 +31,7 @@ describe("setting up the GPU backend where there is none", () => {
   let window: EditorWindow;
 
   beforeAll(async () => {
-    vscode = await startVSCode({
-      extensions: [await packageExtension()],
-      env: { KERNELSCOPE_TFJS_NODE: "", KERNELSCOPE_CACHE: cache },
-    });
+    vscode = await startKernelscope({ env: { KERNELSCOPE_TFJS_NODE: "", KERNELSCOPE_CACHE: cache } });
     window = await vscode.open({ workspace: examples });
   });
   afterAll(async () => {

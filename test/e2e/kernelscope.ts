@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { packageExtension } from "../../scripts/package.mjs";
-import { startVSCode, until, type EditorWindow, type VSCode } from "./lib";
+import { startVSCode, until, type EditorWindow, type VSCode, type VSCodeOptions } from "./lib";
 
 /** The extension's id, as webviews and logs have it. */
 export const id = "kernelscope.kernelscope";
@@ -17,9 +17,9 @@ export const models = join(import.meta.dirname, "fixtures", "models");
 /** The models that come with the extension. */
 export const examples = join(import.meta.dirname, "..", "..", "examples");
 
-/** An editor with the packaged extension, for all tests of a file. */
-export async function startKernelscope(): Promise<VSCode> {
-  return startVSCode({ extensions: [await packageExtension()] });
+/** An editor with the packaged extension, and others, for all tests of a file. */
+export async function startKernelscope({ extensions = [], env = {} }: Partial<VSCodeOptions> = {}): Promise<VSCode> {
+  return startVSCode({ extensions: [await packageExtension(), ...extensions], env, container: "Kernelscope" });
 }
 
 /** Opens a model's file and has it evaluated by the CodeLens above it. Of one that is evaluated already nothing changes. */

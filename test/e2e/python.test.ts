@@ -13,10 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packageExtension } from "../../scripts/package.mjs";
 import { python } from "../tools";
-import { examples, id, lens, saveAs } from "./kernelscope";
-import { keepEvidence, startVSCode, until, type ColorTheme, type EditorWindow, type Problem, type VSCode } from "./lib";
+import { examples, id, lens, saveAs, startKernelscope } from "./kernelscope";
+import { keepEvidence, until, type ColorTheme, type EditorWindow, type Problem, type VSCode } from "./lib";
 import { packageFolder } from "./lib/small-extension";
 
 const small = `from torch import nn
@@ -47,7 +46,7 @@ describe.skipIf(python === undefined)("a Python file", () => {
     copyFileSync(join(examples, "wide_residual.py"), join(nets, "wide_residual.py"));
     // As much of the Python extension as tells which interpreter is chosen: the extension itself is another's to download
     const python = packageFolder(join(import.meta.dirname, "fixtures", "python-extension"), folder);
-    vscode = await startVSCode({ extensions: [await packageExtension(), python] });
+    vscode = await startKernelscope({ extensions: [python] });
   });
   afterAll(async () => {
     await vscode?.close();

@@ -2,15 +2,15 @@
 //
 // How to write a test:
 //
-//   const vscode = await startVSCode({ extensions: [await packageExtension()] });   // beforeAll
-//   const window = await vscode.open({ workspace: "examples", ready: "kernelscope.kernelscope.state" });
+//   const vscode = await startVSCode({ extensions: [await packageExtension()], container: "Kernelscope" }); // beforeAll
+//   const window = await vscode.open({ workspace: "examples" });
 //   await window.openFile("mlp.ts");
 //   await window.runCommand("Kernelscope: Analyze Model");
 //   await expect.poll(() => window.editor.inlayHints()).toContainEqual({ line: 9, text: "[10, 402k]" });
 //   expect(await window.editor.hoverOn("dense", /Jacobian/)).toContain("402k");
 //   await window.screenshot("mlp");
 //   await window.close();
-//   await vscode.close();                                                           // afterAll
+//   await vscode.close();                                                                                  // afterAll
 //
 // - One server serves all tests of a file, and a window costs some seconds; `open` copies the workspace, so that tests
 //   may change its files. One window at a time: the settings are the server's.
@@ -51,15 +51,17 @@ export interface VSCodeOptions {
   extensions: readonly string[];
   /** Environment variables besides those of the tests. */
   env?: NodeJS.ProcessEnv;
+  /** A view container that one of them contributes: a window is open once it has that. */
+  container?: string;
 }
 
-export async function startVSCode({ extensions, env = {} }: VSCodeOptions): Promise<VSCode> {
+export async function startVSCode({ extensions, env = {}, container }: VSCodeOptions): Promise<VSCode> {
   const browser = await startBrowser();
   try {
     const server = await startServer(extensions, env);
     return {
       server,
-      open: (options) => EditorWindow.open(server, browser, options),
+      open: (options) => EditorWindow.open(server, browser, { container, ...options }),
       async close() {
         await browser.close();
         await server.close();

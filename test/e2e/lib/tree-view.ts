@@ -17,6 +17,13 @@ interface PageElement {
   querySelector(selector: string): PageElement | null;
 }
 
+/** What shows a view container when it is clicked. */
+export function activityTab(page: Page, container: string): Locator {
+  // A key may stand behind the name
+  const named = [`[aria-label="${container}"]`, `[aria-label^="${container} ("]`];
+  return page.locator(named.map((name) => `.activitybar .action-label${name}`).join(", "));
+}
+
 export class TreeView {
   /** The view with its header. */
   readonly pane: Locator;
@@ -34,9 +41,7 @@ export class TreeView {
 
   /** Shows the view's container in the side bar. */
   async show(): Promise<void> {
-    // A key may stand behind the name
-    const named = [`[aria-label="${this.container}"]`, `[aria-label^="${this.container} ("]`];
-    const tab = this.page.locator(named.map((name) => `.activitybar .action-label${name}`).join(", "));
+    const tab = activityTab(this.page, this.container);
     await until(`the view in ${this.container}`, async () => {
       if ((await this.pane.count()) > 0) return true;
       await clickOnce(tab);

@@ -9,7 +9,7 @@ import { QuickInput } from "./quick-input";
 import type { Server } from "./server";
 import { StatusBar } from "./status-bar";
 import { TextEditor } from "./text-editor";
-import { TreeView } from "./tree-view";
+import { activityTab, TreeView } from "./tree-view";
 import { loading, until } from "./wait";
 import { Webview } from "./webview";
 
@@ -23,8 +23,11 @@ export interface WindowOptions {
    * mode. `asked`: the dialog that asks for trust is waited for.
    */
   trust?: "given" | "withheld" | "asked";
-  /** A status bar item to wait for: what an extension shows once it is active. */
-  ready?: string;
+  /**
+   * A view container that an extension contributes. The window is waited for until it has that: what is done before,
+   * the editor does without the extension, such as opening a file for which the extension has an editor of its own.
+   */
+  container?: string;
 }
 
 /** Themes by the names that VS Code has for them. */
@@ -118,8 +121,8 @@ export class EditorWindow {
   private async waitUntilReady(): Promise<void> {
     await this.page.locator(".monaco-workbench .statusbar-item").first().waitFor({ timeout: loading });
     if (this.options.trust === "asked") await this.dialog.text();
-    else if (this.options.ready !== undefined) {
-      await this.statusBar.item(this.options.ready).waitFor({ timeout: loading });
+    if (this.options.container !== undefined) {
+      await activityTab(this.page, this.options.container).waitFor({ timeout: loading });
     }
   }
 
