@@ -245,7 +245,7 @@ describe.skipIf(executable === undefined)("heatmaps", () => {
     const canvas = (): Promise<number[]> =>
       page.evaluate(`(({ width, height }) => [width, height])(document.querySelector("canvas"))`);
     expect(await canvas()).toEqual([792, 792]);
-    await page.evaluate(`document.querySelector(".harness").style.setProperty("--width", "264px")`);
+    await page.evaluate(`document.querySelector(".harness").style.setProperty("--width", "274px")`);
     await settled();
     expect(await canvas()).toEqual([400, 400]);
   });
