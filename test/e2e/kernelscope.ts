@@ -63,7 +63,7 @@ export async function saveAs({ quickInput }: EditorWindow, title: RegExp, path: 
     async () => {
       if ((await quickInput.box.count()) === 0) return true;
       if ((await input.inputValue({ timeout: 2000 })) === path) await input.press("Enter", { timeout: 2000 });
-      else await input.fill(path, { timeout: 2000 });
+      else await quickInput.write(path, { timeout: 2000 });
       return false;
     },
     { interval: 300 },

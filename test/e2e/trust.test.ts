@@ -31,7 +31,7 @@ describe("trust", () => {
 
   it("is not needed to read a saved model, which holds no code", async () => {
     await window.openFile("saved/model.json");
-    expect(await lens(window, /^Jacobian/)).toBe("Jacobian [100, 3, 53] · 62.11 KiB · fits");
+    await lens(window, /^Jacobian \[100, 3, 53\] · 62\.11 KiB · fits$/);
     await window.screenshot("trust, a saved model in restricted mode");
   });
 
@@ -73,7 +73,7 @@ describe("trust", () => {
     await expect.poll(() => window.statusBar.item("status.workspaceTrust").count()).toBe(0);
     await window.openFile("tiny.ts");
     await window.editor.clickCodeLens("Analyze");
-    expect(await lens(window, /^Jacobian/)).toBe("Jacobian [100, 2, 23] · 17.97 KiB · fits");
+    await lens(window, /^Jacobian \[100, 2, 23\] · 17\.97 KiB · fits$/);
     expect(existsSync(trace)).toBe(true);
     await window.screenshot("trust, granted");
   });

@@ -16,6 +16,11 @@ interface PageElement {
   querySelector(selector: string): PageElement | null;
 }
 
+interface PageInput {
+  value: string;
+  dispatchEvent(event: Event): boolean;
+}
+
 export class QuickInput {
   /** The box itself, while it shows. */
   readonly box: Locator;
@@ -57,7 +62,7 @@ export class QuickInput {
     await this.ask("ControlOrMeta+P", text, `'${text}' in the file picker`, async () => {
       const labels = await this.rows.locator(".label-name").allInnerTexts();
       if (labels.length === 0 || (entry !== undefined && !matches(plain(labels[0]), entry))) return false;
-      await this.page.keyboard.press("Enter");
+      await this.input.press("Enter", { timeout: 2000 });
       return true;
     });
   }
@@ -107,7 +112,19 @@ export class QuickInput {
   /** Fills in a text without accepting it. */
   async fill(text: string): Promise<void> {
     await this.input.waitFor();
-    await this.input.fill(text);
+    await this.write(text);
+  }
+
+  /**
+   * Not with playwright's own `fill`, which types into whatever has the focus by then: where the box is that of the command
+   * before, on its way out, that is the editor again, and the text would stand in the user's file.
+   */
+  async write(text: string, options: { timeout?: number } = {}): Promise<void> {
+    const set = (input: PageInput, value: string): void => {
+      input.value = value;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    await this.input.evaluate(set, text, options);
   }
 
   /** Fills in a text and accepts it. */
@@ -151,7 +168,7 @@ export class QuickInput {
         await this.input.waitFor({ timeout: 2000 });
         opened = Date.now();
       }
-      if ((await this.input.inputValue({ timeout: 2000 })) !== text) await this.input.fill(text, { timeout: 2000 });
+      if ((await this.input.inputValue({ timeout: 2000 })) !== text) await this.write(text, { timeout: 2000 });
       return accept();
     });
   }
