@@ -71,11 +71,13 @@ export async function runProgram(
     });
   }
   const early = join(folder, "exported.json");
-  const looking = setInterval(() => {
-    if (!existsSync(early)) return;
-    clearInterval(looking);
+  let isTold = false;
+  const look = (): void => {
+    if (isTold || !existsSync(early)) return;
+    isTold = true;
     onExported(read(early));
-  }, LOOK_MS);
+  };
+  const looking = setInterval(look, LOOK_MS);
   let how: string;
   try {
     const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
@@ -86,6 +88,8 @@ export async function runProgram(
   } finally {
     clearInterval(looking);
   }
+  // It may have ended between two looks
+  look();
   const file = join(folder, "result.json");
   if (existsSync(file)) return read(file);
   const said = last.trim().split("\n").at(-1)!.trim();
