@@ -75,6 +75,7 @@ export async function runProgram(
   const look = (): void => {
     if (isTold || !existsSync(early)) return;
     isTold = true;
+    clearInterval(looking);
     onExported(read(early));
   };
   const looking = setInterval(look, LOOK_MS);
